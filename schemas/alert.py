@@ -1,0 +1,90 @@
+"""AlertEvent v1: every transition of every alert. Topic ``helpdesk.alerts.v1``, key ``alert_id``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class AlertState(StrEnum):
+    """The lifecycle. ``resolved`` is final: what fires again later is a new alert of the same fingerprint."""
+
+    FIRING = "firing"
+    ACKNOWLEDGED = "acknowledged"
+    SNOOZED = "snoozed"
+    RESOLVED = "resolved"
+
+
+class Severity(StrEnum):
+    """How loud: a breach is critical, a promise in danger a warning."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Transition(StrEnum):
+    """Why an alert changed: the named reason of every step, in the log, the API and the message."""
+
+    WARNED = "warned"
+    WARNED_AGAIN = "warned_again"
+    BREACHED = "breached"
+    ACKNOWLEDGED = "acknowledged"
+    SNOOZED = "snoozed"
+    SNOOZE_ENDED = "snooze_ended"
+    RESOLVED_BY_HAND = "resolved_by_hand"
+    FULFILLED_IN_TIME = "fulfilled_in_time"
+    FULFILLED_LATE = "fulfilled_late"
+    CANCELLED = "cancelled"
+    RETRACTED = "retracted"
+
+
+class Evidence(Struct, frozen=True, omit_defaults=True):
+    """A ticket that shows what the alert says, with a link into the helpdesk where the source has one."""
+
+    source: str
+    ticket_id: str
+    url: str | None = None
+
+
+class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An alert as it stands.
+
+    ``fingerprint`` names what it is about (for SLA alerts the timer instance) and is stable over its life.
+    ``labels`` are what routes match. ``breached_at`` is when the promise broke, ``detected_at`` when we knew.
+    """
+
+    alert_id: str
+    fingerprint: str
+    state: AlertState
+    severity: Severity
+    reason: Transition
+    title: str
+    detail: str
+    labels: dict[str, str]
+    starts_at: datetime
+    updated_at: datetime
+    revision: int
+    version: int
+    ends_at: datetime | None = None
+    due_at: datetime | None = None
+    breached_at: datetime | None = None
+    detected_at: datetime | None = None
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    snoozed_until: datetime | None = None
+    evidence: tuple[Evidence, ...] = ()
+    runbook: str | None = None
+
+
+class AlertEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One transition: the alert after it, and why. ``event_id`` is the uuid5 of alert and version."""
+
+    event_id: str
+    occurred_at: datetime
+    transition: Transition
+    alert: Alert
+    previous: AlertState | None = None
+    actor: str | None = None

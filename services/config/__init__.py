@@ -1,0 +1,1 @@
+"""What is decided outside the code: the YAML document (support people) and the environment (infrastructure)."""

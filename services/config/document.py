@@ -1,0 +1,208 @@
+"""The YAML document: what support people decide. Read once, checked whole, frozen.
+
+``${NAME}`` takes a value from the environment. A document with problems is refused with one line for each, so
+that nothing runs half-configured.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from schemas.sla import SlaMetric
+from schemas.ticket import Priority, Status
+from services.config.duration import percent, seconds
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+DIMENSIONS: Final = ("source", "channel", "team", "agent", "priority", "brand", "tier", "tag")
+"""What segments and policies can ask of a ticket."""
+
+
+class ConfigInvalid(Exception):
+    """The document cannot be used. ``problems`` has one line for each mistake: where, what, what would be right."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def _duration(text: str) -> str:
+    seconds(text)
+    return text
+
+
+def _threshold(text: str) -> str:
+    if percent(text) is None:
+        try:
+            seconds(text)
+        except ValueError:
+            raise ValueError(
+                f"'{text}' is neither a share of the target (75%) nor a time before it (15m)"
+            ) from None
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
+Threshold = Annotated[str, AfterValidator(_threshold)]
+Name = Annotated[str, Field(pattern=NAME)]
+Dimension = Literal["source", "channel", "team", "agent", "priority", "brand", "tier", "tag"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Part):
+    """One helpdesk account that posts to ``/webhooks/{name}``."""
+
+    vendor: str
+    secrets: tuple[SecretStr, ...] = Field(min_length=1)
+    tolerance_s: int = Field(300, ge=1, le=86_400)
+    keep_raw: bool = True
+    hash_key: SecretStr | None = None
+    ticket_url: str | None = None
+    options: dict[str, Any] = {}
+
+
+class Policy(_Part):
+    """Promises: the first policy whose ``match`` fits the ticket gives every metric its target, by priority."""
+
+    name: Name
+    match: dict[Dimension, tuple[str, ...]] = {}
+    calendar: str | None = None
+    warn_at: tuple[Threshold, ...] = ("50%", "75%", "90%")
+    targets: dict[SlaMetric, dict[Priority | Literal["*"], Duration | None]]
+    pause_on: dict[SlaMetric, tuple[Status, ...]] = {}
+
+
+class WebhookReceiver(_Part):
+    """A URL that gets every alert as JSON with a Standard Webhooks signature."""
+
+    url: str = Field(pattern=r"^https?://")
+    secrets: tuple[SecretStr, ...] = Field(min_length=1)
+    allow_private: bool = False
+
+
+class Receiver(_Part):
+    """Where alerts go."""
+
+    webhook: WebhookReceiver
+
+
+class Route(_Part):
+    """Alerts whose labels match go to ``receiver``; an empty match takes all. Every matching route is used."""
+
+    receiver: str
+    match: dict[str, tuple[str, ...]] = {}
+
+
+class Document(_Part):
+    """The whole configuration."""
+
+    sources: dict[Name, Source] = {}
+    calendars: dict[Name, dict[str, Any]] = {}
+    business_calendar: str | None = None
+    sla_policies: tuple[Policy, ...] = ()
+    segments: tuple[tuple[Dimension, ...], ...] = (("channel",), ("team",), ("priority",), ("agent",))
+    windows: tuple[Duration, ...] = Field(("15m", "1h", "24h", "7d", "28d"), min_length=1)
+    rules: tuple[dict[str, Any], ...] = ()
+    receivers: dict[Name, Receiver] = {}
+    routes: tuple[Route, ...] = ()
+    api_tokens: tuple[SecretStr, ...] = ()
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> Document:
+        problems = []
+        known = ", ".join(self.calendars) or "none"
+        if self.business_calendar is not None and self.business_calendar not in self.calendars:
+            problems.append(f"business_calendar: no calendar '{self.business_calendar}' (there is: {known})")
+        for number, policy in enumerate(self.sla_policies):
+            where = f"sla_policies[{number}]"
+            if policy.calendar is not None and policy.calendar not in self.calendars:
+                problems.append(f"{where}.calendar: no calendar '{policy.calendar}' (there is: {known})")
+            if policy.name in {other.name for other in self.sla_policies[:number]}:
+                problems.append(f"{where}.name: '{policy.name}' is used twice; names identify a policy in alerts")
+        for number, route in enumerate(self.routes):
+            if route.receiver not in self.receivers:
+                there = ", ".join(self.receivers) or "none"
+                problems.append(f"routes[{number}].receiver: no receiver '{route.receiver}' (there is: {there})")
+        for number, segment in enumerate(self.segments):
+            if not segment or len(set(segment)) != len(segment):
+                problems.append(f"segments[{number}]: name each dimension once, at least one")
+        if self.rules:
+            problems.append("rules: KPI alert rules are not supported by this version; leave the list empty")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def windows_s(self) -> dict[str, int]:
+        """Window names as written, with their length in seconds, in the order of the document."""
+        return {window: seconds(window) for window in self.windows}
+
+
+def load(path: Path, environment: Mapping[str, str]) -> Document:
+    """The document at ``path``. Raises :class:`ConfigInvalid` with a line per problem."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise ConfigInvalid([f"{path}: cannot be read ({exc.strerror})"]) from None
+    return parse(text, environment)
+
+
+def parse(text: str, environment: Mapping[str, str]) -> Document:
+    """The document in ``text``. Raises :class:`ConfigInvalid` with a line per problem."""
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ConfigInvalid([f"{where}not YAML ({getattr(exc, 'problem', None) or 'unreadable'})"]) from None
+    if raw is None:
+        raw = {}
+    if not isinstance(raw, dict):
+        raise ConfigInvalid(["the document must be a mapping of sources, calendars, sla_policies, …"])
+    missing: list[str] = []
+    filled = _filled(raw, environment, "", missing)
+    if missing:
+        raise ConfigInvalid(missing)
+    try:
+        return Document.model_validate(filled)
+    except ValidationError as exc:
+        raise ConfigInvalid(_lines(exc)) from None
+
+
+def _filled(value: Any, environment: Mapping[str, str], where: str, missing: list[str]) -> Any:
+    if isinstance(value, dict):
+        return {
+            str(k): _filled(v, environment, f"{where}.{k}" if where else str(k), missing) for k, v in value.items()
+        }
+    if isinstance(value, list):
+        return [_filled(v, environment, f"{where}[{n}]", missing) for n, v in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def found(reference: re.Match[str]) -> str:
+        name = reference[1]
+        if not environment.get(name):
+            missing.append(f"{where}: the environment variable {name} is not set")
+        return environment.get(name, "")
+
+    return _REFERENCE.sub(found, value)
+
+
+def _lines(exc: ValidationError) -> list[str]:
+    lines: list[str] = []
+    for error in exc.errors(include_url=False, include_input=False):
+        where = "".join(
+            f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"] if part != "[key]"
+        ).lstrip(".")
+        message = error["msg"].removeprefix("Value error, ")
+        lines += [line if not where else f"{where}: {line}" for line in message.split("\n")]
+    return lines

@@ -1,0 +1,58 @@
+"""The environment: ``DESKPULSE_*`` variables for infrastructure. The list in docs/settings.md is made from here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.stream.producer import Connection
+
+
+class Environment(BaseSettings):
+    """Where things are. Every field is the variable ``DESKPULSE_<FIELD>``; ``<FIELD>`` may come from a file named
+    by the same variable in the folder ``DESKPULSE_SECRETS_DIR`` points to."""
+
+    model_config = SettingsConfigDict(env_prefix="DESKPULSE_", frozen=True, extra="ignore")
+
+    config: Path | None = Field(None, description="The YAML document. Default: deploy/config/deskpulse.yaml.")
+    kafka_bootstrap: str | None = Field(None, description="Brokers, host:port separated by commas.")
+    kafka_security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.")
+    kafka_sasl_mechanism: str = Field("PLAIN", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
+    kafka_sasl_username: str | None = Field(None, description="User of SASL.")
+    kafka_sasl_password: SecretStr | None = Field(None, description="Password of SASL.")
+    kafka_ssl_cafile: str | None = Field(None, description="PEM file of the authority that signed the brokers.")
+    redis_url: str | None = Field(None, description="redis://, rediss:// or unix:// URL of the state.")
+    bind_host: str = Field("127.0.0.1", description="Address that every service listens on.")
+    ingest_port: int = Field(8080, ge=0, le=65_535, description="Port of POST /webhooks/{source}.")
+    metrics_port: int = Field(
+        8081, ge=0, le=65_535, description="Port of the metrics worker's probes and /metrics."
+    )
+    alerts_port: int = Field(8082, ge=0, le=65_535, description="Port of the alerts worker's probes and /metrics.")
+    api_port: int = Field(8090, ge=0, le=65_535, description="Port of the query API and the board.")
+    max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest webhook body that ingest reads.")
+    produce_deadline_s: float = Field(5.0, gt=0, le=60, description="How long ingest waits for Kafka's ack.")
+    data_dir: Path = Field(
+        Path(".deskpulse"), description="Where `deskpulse up` keeps its Redis file and secrets."
+    )
+    log_level: str = Field("info", description="debug, info, warning or error.")
+
+    def kafka(self) -> Connection:
+        """How to reach the brokers. Raises ``ValueError`` when no broker is configured."""
+        if not self.kafka_bootstrap:
+            raise ValueError("DESKPULSE_KAFKA_BOOTSTRAP is not set; `deskpulse up` starts an embedded broker")
+        return Connection(
+            bootstrap=self.kafka_bootstrap,
+            security_protocol=self.kafka_security_protocol,
+            sasl_mechanism=self.kafka_sasl_mechanism,
+            sasl_username=self.kafka_sasl_username,
+            sasl_password=self.kafka_sasl_password.get_secret_value() if self.kafka_sasl_password else None,
+            ssl_cafile=self.kafka_ssl_cafile,
+        )
+
+    def redis(self) -> str:
+        """The Redis URL. Raises ``ValueError`` when none is configured."""
+        if not self.redis_url:
+            raise ValueError("DESKPULSE_REDIS_URL is not set; `deskpulse up` starts an embedded Redis")
+        return self.redis_url

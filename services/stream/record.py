@@ -1,0 +1,32 @@
+"""A record as it lies in, or goes to, a topic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A consumed record. ``appended_us`` is the broker's time of the append (the producer's, where the topic
+    keeps create times), in microseconds since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    appended_us: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to be produced; the key chooses the partition."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: Headers = ()
