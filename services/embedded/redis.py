@@ -31,9 +31,7 @@ def redis_binary() -> Path:
         bundled = Path(spec.origin).parent / "bin" / "redis-server"
         if bundled.is_file():
             return bundled
-    raise Unavailable(
-        "no redis-server here: install Redis or deskpulse[embedded], or set DESKPULSE_REDIS_URL"
-    )
+    raise Unavailable("no redis-server here: install Redis or deskpulse[embedded], or set DESKPULSE_REDIS_URL")
 
 
 def redis_version(binary: Path) -> tuple[int, ...]:
@@ -150,9 +148,7 @@ class EmbeddedRedis:
             if _answering_pid(port) == self._child.pid:
                 return True
             pause.wait(_POLL_S)
-        raise Unavailable(
-            f"redis-server does not answer after {_START_S:.0f} s: {_last_line(self._child.tail())}"
-        )
+        raise Unavailable(f"redis-server does not answer after {_START_S:.0f} s: {_last_line(self._child.tail())}")
 
 
 def _answering_pid(port: int) -> int | None:
