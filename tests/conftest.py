@@ -1,0 +1,180 @@
+"""Fixtures that give tests a Kafka and a Redis: started when first asked for, once in a session.
+
+The environment steers them:
+
+- DESKPULSE_TEST_KAFKA=host:port, DESKPULSE_TEST_REDIS=redis://...: use these, start nothing.
+- DESKPULSE_REQUIRE_REAL=1: without a real Kafka and a real Redis the run fails.
+- DESKPULSE_NO_SKIP=1: a run with a skipped test fails.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any, NoReturn, Protocol
+
+import anyio
+import pytest
+
+from services.embedded import Unavailable
+from tests.support import apache_kafka
+from tests.support import kafka as kafka_support
+from tests.support import redis as redis_support
+from tests.support.choice import Note, flag, real_required
+from tests.support.kafka import Kafka, KafkaKind
+from tests.support.redis import RedisKind, RedisServer
+
+
+class Parts:
+    """What this session has chosen, and what of it has been started."""
+
+    def __init__(self) -> None:
+        self.kafka_kinds: list[KafkaKind] = kafka_support.candidates()
+        self.redis_kinds: list[RedisKind] = redis_support.candidates()
+        self.kafka: Kafka | None = None
+        self.redis: RedisServer | None = None
+
+
+PARTS = pytest.StashKey[Parts]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[PARTS] = Parts()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    parts = config.stash[PARTS]
+    return [
+        f"kafka: {_choice(parts.kafka_kinds)}, started when a test needs it",
+        f"redis: {_choice(parts.redis_kinds)}, started when a test needs it",
+    ]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fail before the first test where a part is demanded and missing, and fetch what must be fetched: a
+    download belongs to no test and to no test's timeout."""
+    if session.config.option.collectonly:
+        return
+    parts = session.config.stash[PARTS]
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if real_required():
+        for name, kinds in (("kafka", parts.kafka_kinds), ("redis_server", parts.redis_kinds)):
+            if name in wanted and not kinds:
+                raise pytest.UsageError(f"DESKPULSE_REQUIRE_REAL is set and there is no real {name} here")
+    if "kafka" in wanted and parts.kafka_kinds[:1] == [KafkaKind.APACHE]:
+        try:
+            apache_kafka.obtain(_note(session.config))
+        except Unavailable as reason:
+            _note(session.config)(str(reason))
+            parts.kafka_kinds.remove(KafkaKind.APACHE)
+            if real_required():
+                raise pytest.UsageError(str(reason)) from reason
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if flag("DESKPULSE_NO_SKIP") and _skipped(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    parts = config.stash[PARTS]
+    if parts.kafka is not None:
+        kafka = parts.kafka
+        terminalreporter.write_line(f"kafka used: {kafka.kind}, {kafka.version}, at {kafka.bootstrap}")
+    if parts.redis is not None:
+        server = parts.redis
+        terminalreporter.write_line(f"redis used: {server.kind}, {server.version}, at {server.address}")
+    skipped = _skipped(config)
+    if flag("DESKPULSE_NO_SKIP") and skipped:
+        terminalreporter.section("skipped, and DESKPULSE_NO_SKIP allows none", red=True)
+        for report in skipped:
+            why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+            terminalreporter.write_line(f"{report.nodeid}: {why}")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {}
+
+
+@pytest.fixture(scope="session")
+def kafka(request: pytest.FixtureRequest) -> Iterator[Kafka]:
+    """A running broker, with no topic that anyone else uses."""
+    parts = request.config.stash[PARTS]
+    with ExitStack() as stack:
+        try:
+            server = kafka_support.serving_kafka(parts.kafka_kinds, _note(request.config))
+            parts.kafka = stack.enter_context(server)
+        except Unavailable as reason:
+            _unavailable(reason)
+        yield parts.kafka
+        if parts.kafka.kind is KafkaKind.CONFIGURED and parts.kafka.created:
+            anyio.run(parts.kafka.delete_created)
+
+
+class NewTopic(Protocol):
+    def __call__(
+        self, noun: str, *, partitions: int = ..., config: Mapping[str, str] | None = ...
+    ) -> Awaitable[str]: ...
+
+
+@pytest.fixture
+def new_topic(kafka: Kafka) -> NewTopic:
+    """`await new_topic("tickets", partitions=4)` makes an empty topic and returns its name."""
+
+    async def create(noun: str, *, partitions: int = 4, config: Mapping[str, str] | None = None) -> str:
+        name = kafka_support.unique(noun)
+        await kafka.create_topic(name, partitions=partitions, config=config)
+        return name
+
+    return create
+
+
+@pytest.fixture
+def unique_name() -> Callable[[str], str]:
+    """`unique_name("workers")` is a topic, group or client name that nobody else uses."""
+    return kafka_support.unique
+
+
+@pytest.fixture(scope="session")
+def redis_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    """A running Redis. What is in it is whatever earlier tests left: most tests want `redis_db`."""
+    parts = request.config.stash[PARTS]
+    with ExitStack() as stack:
+        try:
+            server = redis_support.serving_redis(parts.redis_kinds, _note(request.config))
+            parts.redis = stack.enter_context(server)
+        except Unavailable as reason:
+            _unavailable(reason)
+        yield parts.redis
+        parts.redis.empty()
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_server: RedisServer) -> str:
+    return redis_server.url
+
+
+@pytest.fixture
+def redis_db(redis_server: RedisServer) -> str:
+    """The URL of a Redis database that is empty."""
+    redis_server.empty()
+    return redis_server.url
+
+
+def _unavailable(reason: Unavailable) -> NoReturn:
+    if real_required():
+        raise reason
+    pytest.skip(str(reason))
+
+
+def _choice(kinds: list[KafkaKind] | list[RedisKind]) -> str:
+    return " or else ".join(kinds) or "none here"
+
+
+def _note(config: pytest.Config) -> Note:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return print if reporter is None else reporter.write_line
+
+
+def _skipped(config: pytest.Config) -> list[Any]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return [] if reporter is None else reporter.stats.get("skipped", [])
