@@ -1,0 +1,1 @@
+"""What every service needs to be operated: health, probes, problems, logs, signals and the HTTP server."""
