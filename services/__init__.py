@@ -1,0 +1,1 @@
+"""The services of Deskpulse and what they share; no service imports another."""

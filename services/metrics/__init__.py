@@ -1,0 +1,1 @@
+"""The metrics service: ticket events in, KPIs and SLA timers out."""
