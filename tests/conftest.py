@@ -48,6 +48,16 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     ]
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-m "not kafka"` leaves out whatever uses one of the fixtures; nobody has to remember the mark."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        for mark, fixture in (("kafka", "kafka"), ("redis", "redis_server")):
+            if fixture in fixtures:
+                item.add_marker(mark)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Fail before the first test where a part is demanded and missing, and fetch what must be fetched: a
     download belongs to no test and to no test's timeout."""

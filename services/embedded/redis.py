@@ -80,8 +80,8 @@ class EmbeddedRedis:
         """Return when the server answers PING, all its data loaded. Unavailable when it does not."""
         if self.running:
             return
-        self._claim_folder()
         try:
+            self._claim_folder()
             self._port = self._served_port()
         except BaseException:
             self.stop(grace_s=0)
