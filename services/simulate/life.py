@@ -93,6 +93,19 @@ class Fate:
     pace: float = 1.0
 
 
+DEMO_FATES: Final = (
+    Fate(pace=0.5, good=True, rounds=1),
+    Fate(pace=3.0, good=True, reopened=True),
+    Fate(pace=4.0, rounds=1),
+    Fate(pace=1.0, good=True, rounds=1),
+    Fate(pace=3.5, good=False, reopened=True),
+    Fate(pace=0.7, good=True),
+    Fate(pace=5.0, rounds=2),
+    Fate(pace=2.5, reopened=True),
+)
+"""The first tickets of a demo: whoever watches its first minute sees promises kept and broken, and a reopening."""
+
+
 def fate(rng: Random, scenario: Scenario) -> Fate:
     """The fate of one more ticket, by the shares of the scenario."""
     rounds = 0

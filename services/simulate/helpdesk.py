@@ -1,0 +1,323 @@
+"""The simulated helpdesk itself: posts the webhooks of its tickets to an ingest endpoint, as Zendesk would."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import count
+from random import Random
+from types import MappingProxyType
+from typing import Final
+from zlib import crc32
+
+import httpx
+import structlog
+
+from schemas.instant import SECOND_US
+from services.simulate import zendesk
+from services.simulate.day import Happening, Rhythm, happenings
+from services.simulate.delivery import Delivery, deliveries
+from services.simulate.life import DEMO_FATES
+from services.simulate.pace import Pace, WallPace
+from services.simulate.scenario import DEMO, Scenario
+
+_log = structlog.get_logger("simulate")
+
+ATTEMPTS: Final = 8
+"""How often one webhook is posted before it is given up."""
+GREETINGS: Final = 3
+"""How often it is posted when nobody ever answered."""
+LONGEST_WAIT_S: Final = 60.0
+_TIMEOUT_S: Final = 12.0
+_GRACE_S: Final = 0.5
+_PROGRESS_US: Final = 5 * SECOND_US
+_LANE_LENGTH: Final = 64
+_BUSY: Final = frozenset({429, 503})
+_TICKETS_SINCE_US: Final = 1_735_689_600 * SECOND_US
+
+
+class Ended(StrEnum):
+    """Why a simulation ended."""
+
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    SIGNATURE_REFUSED = "signature_refused"
+    SOURCE_UNKNOWN = "source_unknown"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """What to simulate and where to post it.
+
+    ``rate`` is webhooks per second on average; ``duration_s`` of ``None`` goes on until stopped. ``demo`` shows
+    everything at once: the helpdesk has been open for ``head_start_s`` when the first request is sent, and the
+    load does not follow the hour of the day. ``day_s`` is how long a simulated day takes (``None``: no days).
+    ``duplicates`` and ``out_of_order`` are shares of the webhooks. The same ``seed`` and ``first_ticket`` give
+    the same tickets; without ``first_ticket`` numbers go on from the time, so that every run has new tickets.
+
+    Raises ``ValueError`` for a rate, duration or share that makes no sense.
+    """
+
+    base_url: str
+    secret: str = field(repr=False)
+    source: str = "zendesk"
+    rate: float = 4.0
+    duration_s: float | None = None
+    seed: int = 0
+    demo: bool = False
+    time_scale: float = 90.0
+    day_s: float | None = 86_400.0
+    head_start_s: float = 90.0
+    duplicates: float = 0.01
+    out_of_order: float = 0.01
+    concurrency: int = 16
+    first_ticket: int | None = None
+
+    def __post_init__(self) -> None:
+        positive = {"rate": self.rate, "time_scale": self.time_scale, "concurrency": self.concurrency}
+        if self.duration_s is not None:
+            positive["duration"] = self.duration_s
+        for name, value in positive.items():
+            if not value > 0:
+                raise ValueError(f"{name} must be more than 0")
+        for name, share in (("duplicates", self.duplicates), ("out_of_order", self.out_of_order)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} is a share between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What became of the webhooks.
+
+    ``sent`` is how many were posted at least once; of the ``accepted`` (2xx) ``duplicates`` were redelivered on
+    purpose. ``refused`` counts final refusals by HTTP status; ``unanswered`` were given up without an answer.
+    ``retries`` are the posts beyond the first.
+    """
+
+    ended: Ended
+    tickets: int = 0
+    sent: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    retries: int = 0
+    unanswered: int = 0
+    refused: Mapping[int, int] = MappingProxyType({})
+
+
+async def run(settings: Simulation, stop: asyncio.Event, *, pace: Pace | None = None) -> Summary:
+    """Simulate until the duration is over, ``stop`` is set, or the endpoint will clearly take nothing.
+
+    Webhooks of one ticket are posted one after the other, in the order of the plan, also when one has to wait
+    for a busy endpoint (429 and 503 with ``Retry-After``). Ends within a second of ``stop``.
+    """
+    async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
+        return await _Run(settings, stop, pace or WallPace(), client).whole()
+
+
+def plan(settings: Simulation, now_us: int) -> Iterator[tuple[Happening, Delivery]]:
+    """Everything that will be sent, in order, with what happened last before each. Pure; ends with the duration."""
+    rng = Random(settings.seed)  # noqa: S311 - dice of a simulation
+    scenario = DEMO if settings.demo else Scenario(time_scale=settings.time_scale)
+    start_us = now_us - (int(settings.head_start_s * SECOND_US) if settings.demo else 0)
+    end_us = None if settings.duration_s is None else now_us + int(settings.duration_s * SECOND_US)
+    rhythm = Rhythm(settings.rate, start_us, settings.duration_s, None if settings.demo else settings.day_s)
+    first = settings.first_ticket
+    stream = happenings(
+        rng,
+        scenario,
+        rhythm,
+        first_ticket=_first_ticket(start_us, settings.rate) if first is None else first,
+        weigh=zendesk.weight,
+        fates=DEMO_FATES if settings.demo else (),
+    )
+    last: list[Happening] = []
+
+    def sent() -> Iterator[tuple[int, zendesk.Webhook]]:
+        account = zendesk.Account()
+        tickets: dict[str, zendesk.Ticket] = {}
+        for happening in stream:
+            if end_us is not None and happening.at_us >= end_us:
+                return
+            last[:] = [happening]
+            ticket_id, step = happening.ticket_id, happening.step
+            ticket = tickets.get(ticket_id) or zendesk.Ticket(ticket_id, happening.life, happening.created_us)
+            for webhook in zendesk.webhooks(account, ticket, happening.number, step, happening.at_us):
+                yield happening.at_us, webhook
+            tickets[ticket_id] = ticket.after(step)
+            if happening.number + 1 == len(happening.life.steps):
+                del tickets[ticket_id]
+
+    disorder = Random(settings.seed + 1)  # noqa: S311 - dice of a simulation
+    for delivery in deliveries(
+        sent(), disorder, duplicates=settings.duplicates, out_of_order=settings.out_of_order
+    ):
+        yield last[0], delivery
+
+
+def _first_ticket(start_us: int, rate: float) -> int:
+    """A number that no earlier run has reached: runs that make many tickets count from the milliseconds."""
+    unit_us = SECOND_US if rate <= 8 else 1000
+    return (start_us - _TICKETS_SINCE_US) // unit_us
+
+
+class _Run:
+    """One simulation under way."""
+
+    def __init__(self, settings: Simulation, stop: asyncio.Event, pace: Pace, client: httpx.AsyncClient) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._pace = pace
+        self._client = client
+        self._url = f"{settings.base_url.rstrip('/')}/webhooks/{settings.source}"
+        self._account = zendesk.Account()
+        self._over = asyncio.Event()
+        self._ended: Ended | None = None
+        self._lanes: list[asyncio.Queue[Delivery | None]] = [
+            asyncio.Queue(_LANE_LENGTH) for _ in range(settings.concurrency)
+        ]
+        self._invocations = count(1)
+        self._counts: Counter[str] = Counter()
+        self._refused: Counter[int] = Counter()
+        self._open_tickets = 0
+        self._answered = False
+        self._reported_us = pace.now_us()
+
+    async def whole(self) -> Summary:
+        _log.info("simulation_started", url=self._url, rate=self._settings.rate, demo=self._settings.demo)
+        work = asyncio.create_task(self._work())
+        stopping = asyncio.create_task(self._stop.wait())
+        over = asyncio.create_task(self._over.wait())
+        try:
+            await asyncio.wait({work, stopping, over}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                self._end(Ended.STOPPED)
+                await asyncio.wait({work}, timeout=_GRACE_S)
+        finally:
+            for task in (work, stopping, over):
+                task.cancel()
+            results = await asyncio.gather(work, stopping, over, return_exceptions=True)
+        if isinstance(results[0], Exception):
+            raise results[0]
+        summary = self._summary()
+        _log.info("simulation_ended", **self._figures(), ended=summary.ended.value)
+        return summary
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for lane in self._lanes:
+                group.create_task(self._drive(lane))
+            await self._schedule()
+
+    async def _schedule(self) -> None:
+        for happening, delivery in plan(self._settings, self._pace.now_us()):
+            wait_s = (delivery.at_us - self._pace.now_us()) / SECOND_US
+            if wait_s > 0:
+                await self._pace.rest(wait_s, self._over)
+            if self._over.is_set():
+                break
+            self._open_tickets = happening.open_tickets
+            lane = crc32(delivery.webhook.ticket_id.encode()) % len(self._lanes)
+            await self._lanes[lane].put(delivery)
+        for queue in self._lanes:
+            if not (self._over.is_set() and queue.full()):
+                await queue.put(None)
+
+    async def _drive(self, lane: asyncio.Queue[Delivery | None]) -> None:
+        while not self._over.is_set():
+            delivery = await lane.get()
+            if delivery is None:
+                return
+            await self._deliver(delivery)
+            self._report()
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        invocation = next(self._invocations)
+        body = delivery.webhook.body
+        self._counts["sent"] += 1
+        self._counts["tickets"] += delivery.webhook.type == "ticket.created" and not delivery.redelivery
+        status: int | None = None
+        for attempt in range(1, ATTEMPTS + 1):
+            headers = zendesk.headers(self._account, self._settings.secret, invocation, self._pace.now_us(), body)
+            wait_s = min(LONGEST_WAIT_S, 0.25 * 2**attempt)
+            try:
+                response = await self._client.post(self._url, content=body, headers=headers)
+            except httpx.TransportError:
+                status = None
+                if not self._answered and attempt == GREETINGS:
+                    return self._end(Ended.UNREACHABLE)
+            else:
+                self._answered = True
+                status = response.status_code
+                if response.is_success:
+                    self._counts["accepted"] += 1
+                    self._counts["duplicates"] += delivery.redelivery
+                    return None
+                if status == 401:
+                    self._refused[status] += 1
+                    return self._end(Ended.SIGNATURE_REFUSED)
+                if status == 404:
+                    self._refused[status] += 1
+                    return self._end(Ended.SOURCE_UNKNOWN)
+                if status not in _BUSY:
+                    break
+                wait_s = _retry_after_s(response, otherwise_s=wait_s)
+            if attempt < ATTEMPTS:
+                await self._pace.rest(wait_s, self._over)
+                if self._over.is_set():
+                    break
+                self._counts["retries"] += 1
+        if status is None:
+            self._counts["unanswered"] += 1
+        else:
+            self._refused[status] += 1
+        return None
+
+    def _end(self, why: Ended) -> None:
+        if self._ended is not None:
+            return
+        self._ended = why
+        self._over.set()
+        source = self._settings.source
+        explained = {
+            Ended.SIGNATURE_REFUSED: f"the endpoint refused the signature: it has another secret for '{source}'",
+            Ended.SOURCE_UNKNOWN: f"the endpoint knows no source '{source}'; name one of its configuration",
+            Ended.UNREACHABLE: "nobody answers there; start Deskpulse first, or name its ingest address",
+        }
+        if why in explained:
+            _log.error("simulation_impossible", url=self._url, reason=why.value, explanation=explained[why])
+
+    def _report(self) -> None:
+        now_us = self._pace.now_us()
+        if now_us - self._reported_us >= _PROGRESS_US:
+            self._reported_us = now_us
+            _log.info("simulation_progress", **self._figures(), open_tickets=self._open_tickets)
+
+    def _figures(self) -> dict[str, object]:
+        names = ("tickets", "sent", "accepted", "duplicates", "retries", "unanswered")
+        refused = {str(status): number for status, number in sorted(self._refused.items())}
+        return {**{name: self._counts[name] for name in names}, "refused": refused}
+
+    def _summary(self) -> Summary:
+        return Summary(
+            ended=self._ended or Ended.COMPLETED,
+            tickets=self._counts["tickets"],
+            sent=self._counts["sent"],
+            accepted=self._counts["accepted"],
+            duplicates=self._counts["duplicates"],
+            retries=self._counts["retries"],
+            unanswered=self._counts["unanswered"],
+            refused=MappingProxyType(dict(self._refused)),
+        )
+
+
+def _retry_after_s(response: httpx.Response, *, otherwise_s: float) -> float:
+    """Seconds of ``Retry-After``; a date or nonsense there counts as absent."""
+    try:
+        asked_s = float(response.headers["retry-after"])
+    except (KeyError, ValueError):
+        return otherwise_s
+    return min(LONGEST_WAIT_S, max(0.0, asked_s)) if asked_s == asked_s else otherwise_s
