@@ -189,7 +189,7 @@ class _Telling:
         tier = draw(self._rng, self._of.tiers)
         by_agent = self._rng.random() < self._of.created_by_agent
         if by_agent:
-            self._channel = "phone" if self._rng.random() < 0.7 else self._channel
+            self._channel = "voice" if self._rng.random() < 0.7 else self._channel
             self._agent, self._status = self._any_agent(), Status.OPEN
         self._add(
             Deed.CREATED,
@@ -246,7 +246,7 @@ class _Telling:
             if happens:
                 self._now_us = started_us + int(wait_us * min(0.97, share * self._rng.uniform(0.8, 1.15)))
                 tell()
-        self._now_us = due_us
+        self._now_us = max(self._now_us, due_us)
         self._reply(solving=solving)
 
     def finish(self, story: Fate) -> None:
@@ -386,6 +386,8 @@ class _Telling:
         # A later step is always later: helpdesks do not log two actions of a ticket at one instant.
         if self._steps:
             self._now_us = max(self._now_us, self._steps[-1].at_us + 1000)
+            if message is not None and actor.kind is not ActorKind.BOT:
+                self._now_us = max(self._now_us, int(self._of.silence_s * 1_000_000))
         at_us = self._now_us
         changes = (message, status, priority, team, agent, tags_added, tags_removed, good, into)
         self._steps.append(Step(at_us, deed, actor, *changes))

@@ -49,7 +49,7 @@ class Scenario:
 
     time_scale: float = 1.0
     teams: tuple[Team, ...] = TEAMS
-    channels: Weighted = (("email", 0.45), ("chat", 0.2), ("web", 0.2), ("phone", 0.08), ("api", 0.07))
+    channels: Weighted = (("email", 0.45), ("chat", 0.2), ("web", 0.2), ("voice", 0.08), ("api", 0.07))
     brands: Weighted = (("acme", 0.7), ("acme-pro", 0.3))
     tiers: Weighted = (("", 0.7), ("business", 0.22), ("vip", 0.08))
     topics: Weighted = (("login", 0.3), ("invoice", 0.25), ("bug", 0.25), ("shipping", 0.2))
@@ -77,6 +77,10 @@ class Scenario:
     """Zendesk's stock automation closes four days after solving."""
     tickets_per_agent: float = 8.0
     """Open tickets per agent at which a team is busy, but not slower than usual."""
+
+    silence_s: float = 3.0
+    """Nobody writes again sooner after the creation, however much time is squeezed: a comment that comes with the
+    creation is taken for the opening message, and would not count as a reply."""
 
     created_by_agent: float = 0.07
     bot_answers: float = 0.6

@@ -25,7 +25,7 @@ _CHANNEL: Final = {
     "email": "mail",
     "web": "web_form",
     "chat": "native_messaging",
-    "phone": "voice_inbound",
+    "voice": "voice",
     "api": "web_service",
 }
 _WORDS: Final = {
