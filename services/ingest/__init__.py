@@ -1,0 +1,1 @@
+"""Ingest: takes webhooks, proves who sent them, and puts canonical events on Kafka before it says yes."""

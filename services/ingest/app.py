@@ -1,0 +1,124 @@
+"""Ingest wired together: :func:`build` makes the app of its parts, :func:`run` is the process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from fastapi import FastAPI
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from schemas.failure import NotNow
+from services import clock
+from services.config.document import Document
+from services.config.environment import Environment
+from services.ingest import dedupe as memory
+from services.ingest import routes
+from services.ingest.dedupe import Dedupe
+from services.ingest.intake import Intake, Sender, TopicNames
+from services.ingest.measures import Measures
+from services.ingest.source import ready
+from services.operate import logs, probes, problem
+from services.operate.health import Health
+from services.operate.server import Server
+from services.operate.stop import signalled
+from services.stream.producer import Producer
+
+SERVICE = "ingest"
+_LONGEST_PAUSE_S = 5.0
+
+log = structlog.get_logger(SERVICE)
+
+
+def build(
+    document: Document,
+    environment: Environment,
+    sender: Sender,
+    dedupe: Dedupe,
+    *,
+    health: Health,
+    measures: Measures,
+    names: TopicNames | None = None,
+    registry: CollectorRegistry = REGISTRY,
+    now: Callable[[], datetime] = clock.now,
+    steady: Callable[[], float] = clock.steady_s,
+) -> FastAPI:
+    """The HTTP app. Raises ``ConfigInvalid`` with a line for each source that cannot work."""
+    intake = Intake(
+        sender, dedupe, measures, now, environment.produce_deadline_s, TopicNames() if names is None else names
+    )
+    door = routes.Door(ready(document), intake, measures, now, steady, environment.max_body_bytes)
+    app = FastAPI(title="Deskpulse ingest", docs_url=None, redoc_url=None)
+    problem.install(app)
+    app.include_router(routes.router(door))
+    app.include_router(probes.router(health, registry))
+    return app
+
+
+async def run(environment: Environment, document: Document) -> None:
+    """The ingest process, until SIGINT or SIGTERM. Raises ``ConfigInvalid``, ``PortTaken`` or ``ValueError`` with
+    one line for the operator when it cannot begin."""
+    logs.configure(SERVICE, environment.log_level)
+    with signalled() as stop:
+        await serve(environment, document, stop)
+
+
+async def serve(
+    environment: Environment,
+    document: Document,
+    stop: asyncio.Event,
+    started: Callable[[str], None] = lambda url: None,
+    registry: CollectorRegistry = REGISTRY,
+) -> None:
+    """Serves until ``stop`` is set, then finishes the requests in flight and flushes. ``started`` hears the URL.
+
+    Listens before Kafka answers, so that probes can say what is missing; ``/readyz`` is false until it does.
+    """
+    producer = Producer(environment.kafka(), client_id="deskpulse-ingest")
+    redis = memory.client(environment.redis())
+    measures = Measures(registry)
+    health = Health()
+    health.check("kafka", lambda: None if producer.ready else "No broker has answered yet.")
+    app = build(
+        document,
+        environment,
+        producer,
+        memory.RedisDedupe(redis, measures.degraded.inc),
+        health=health,
+        measures=measures,
+        registry=registry,
+    )
+    server = Server(app, environment.bind_host, environment.ingest_port)
+    await server.start()
+    connecting = asyncio.create_task(_connected(producer, stop), name="kafka-connect")
+    try:
+        log.info("listening", url=server.url, sources=sorted(document.sources))
+        started(server.url)
+        await stop.wait()
+    finally:
+        health.draining = True
+        await server.stop()
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+        await producer.stop()
+        await redis.aclose()
+        log.info("stopped")
+
+
+async def _connected(producer: Producer, stop: asyncio.Event) -> None:
+    """Tries until a broker answers, with growing pauses."""
+    pause_s = 0.25
+    while not stop.is_set():
+        try:
+            await producer.start()
+        except NotNow as exc:
+            log.warning("kafka_away", detail=exc.what, next_try_s=pause_s)
+        else:
+            log.info("kafka_connected")
+            return
+        try:
+            await asyncio.wait_for(stop.wait(), pause_s)
+        except TimeoutError:
+            pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)

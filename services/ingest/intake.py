@@ -1,0 +1,161 @@
+"""From a verified delivery to records that Kafka has acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from schemas import topics
+from schemas.codec import encode
+from schemas.envelope import ticket_headers
+from schemas.failure import Invalid, NotNow, Reason
+from schemas.instant import from_datetime
+from schemas.ticket import TicketEvent
+from services.ingest.dedupe import Dedupe, InTurn
+from services.ingest.delivery import Delivery
+from services.ingest.measures import Fate, Measures
+from services.ingest.normalise import normalise
+from services.ingest.raw import headers_of
+from services.ingest.source import Ready
+from services.stream import dead_letter
+from services.stream.record import Outgoing
+
+STAGE = "ingest"
+
+
+class Sender(Protocol):
+    """What intake needs of a producer; see ``services.stream.producer.Producer``."""
+
+    async def send(self, records: Sequence[Outgoing], deadline_s: float) -> None:
+        """Returns when every record is acknowledged; raises :class:`NotNow` otherwise."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TopicNames:
+    """Where intake writes; the defaults are the contract."""
+
+    tickets: str = topics.TICKETS
+    webhooks: str = topics.WEBHOOKS
+    dead_letters: str = topics.TICKETS_DLQ
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of an accepted delivery. ``failure`` says why it was dead-lettered."""
+
+    fate: Fate
+    accepted: int = 0
+    duplicates: int = 0
+    failure: Invalid | None = None
+
+
+class Busy(NotNow):
+    """As many deliveries as allowed wait for Kafka already."""
+
+
+class Intake:
+    """Normalises, deduplicates and produces. Holds at most ``max_in_flight`` deliveries at a time, so that a
+    Kafka that is away costs a bounded amount of memory and an answer at once."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        dedupe: Dedupe,
+        measures: Measures,
+        now: Callable[[], datetime],
+        deadline_s: float,
+        names: TopicNames,
+        max_in_flight: int = 256,
+    ) -> None:
+        self._sender = sender
+        self._dedupe = dedupe
+        self._measures = measures
+        self._now = now
+        self._deadline_s = deadline_s
+        self._names = names
+        self._max_in_flight = max_in_flight
+        self._in_flight = 0
+        self._in_turn = InTurn()
+
+    async def take(self, delivery: Delivery, source: Ready) -> Receipt:
+        """Returns once Kafka has the delivery. Raises :class:`Invalid` only for NOT_JSON, and writes nothing then;
+        anything else that cannot be understood goes to the dead letters. Raises :class:`NotNow`."""
+        async with self._slot():
+            try:
+                events = normalise(delivery, source.settings)
+            except Invalid as failure:
+                if failure.reason is Reason.NOT_JSON:
+                    raise
+                return await self._dead_letter(delivery, failure)
+            if not events:
+                return await self._only_raw(delivery, source)
+            return await self._events(delivery, source, list({event.event_id: event for event in events}.values()))
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        if self._in_flight >= self._max_in_flight:
+            raise Busy("too many deliveries wait for Kafka", retry_after_s=5.0)
+        self._in_flight += 1
+        self._measures.in_flight.inc()
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            self._measures.in_flight.dec()
+
+    async def _events(self, delivery: Delivery, source: Ready, events: list[TicketEvent]) -> Receipt:
+        ids = [f"{delivery.source}:{event.event_id}" for event in events]
+        async with self._in_turn.of(ids[0], self._deadline_s):
+            seen = await self._dedupe.seen(ids)
+            fresh = [event for event, old in zip(events, seen, strict=True) if not old]
+            if not fresh:
+                return Receipt(Fate.DUPLICATE, duplicates=len(events))
+            records = [self._event(event) for event in fresh]
+            if source.keep_raw:
+                records.append(self._raw(delivery))
+            await self._sender.send(records, self._deadline_s)
+            await self._dedupe.mark(ids)
+        for event in fresh:
+            self._measures.events.labels(delivery.source, event.kind.value).inc()
+        return Receipt(Fate.ACCEPTED, accepted=len(fresh), duplicates=len(events) - len(fresh))
+
+    async def _only_raw(self, delivery: Delivery, source: Ready) -> Receipt:
+        """Nothing to say today; a later version may read more out of it, so the raw copy is kept."""
+        records = [self._raw(delivery)] if source.keep_raw else []
+        return await self._once(delivery, records, Receipt(Fate.NOTHING_TO_SAY))
+
+    async def _dead_letter(self, delivery: Delivery, failure: Invalid) -> Receipt:
+        """Kept whatever ``keep_raw`` says: without its bytes it could not be replayed."""
+        at_us = from_datetime(self._now())
+        letter = dead_letter.from_delivery(
+            delivery.body, headers_of(delivery), _key(delivery), failure, self._names.dead_letters, STAGE, at_us
+        )
+        receipt = await self._once(delivery, [letter], Receipt(Fate.DEAD_LETTERED, failure=failure))
+        if receipt.fate is Fate.DEAD_LETTERED:
+            self._measures.dead_letters.labels(delivery.source, failure.reason.value).inc()
+        return receipt
+
+    async def _once(self, delivery: Delivery, records: list[Outgoing], receipt: Receipt) -> Receipt:
+        if not records:
+            return receipt
+        one = f"{delivery.source}:body:{delivery.digest}"
+        async with self._in_turn.of(one, self._deadline_s):
+            if (await self._dedupe.seen([one]))[0]:
+                return Receipt(Fate.DUPLICATE, duplicates=1)
+            await self._sender.send(records, self._deadline_s)
+            await self._dedupe.mark([one])
+        return receipt
+
+    def _event(self, event: TicketEvent) -> Outgoing:
+        return Outgoing(self._names.tickets, event.key.encode(), encode(event), ticket_headers(event))
+
+    def _raw(self, delivery: Delivery) -> Outgoing:
+        return Outgoing(self._names.webhooks, _key(delivery), delivery.body, headers_of(delivery))
+
+
+def _key(delivery: Delivery) -> bytes:
+    return f"{delivery.source}:{delivery.id}".encode()

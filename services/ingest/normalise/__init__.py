@@ -1,0 +1,46 @@
+"""Vendor payloads to canonical events: one pure function for each vendor, and the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from schemas.ticket import TicketEvent
+from services.ingest.delivery import Delivery, SourceSettings
+from services.ingest.normalise import generic, zendesk
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """How one vendor's payloads are read, and which ``options`` its sources take."""
+
+    normalise: Callable[[Delivery, SourceSettings], list[TicketEvent]]
+    options: type[msgspec.Struct]
+
+
+VENDORS: Final[Mapping[str, Vendor]] = {
+    "generic": Vendor(generic.normalise, generic.Options),
+    "zendesk": Vendor(zendesk.normalise, zendesk.Options),
+}
+"""By the name that ``vendor`` has in the configuration."""
+
+
+def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
+    """The events that ``delivery`` tells of; none when it tells nothing that a KPI is made of.
+
+    Pure: the same delivery gives the same events, with the same ids. Raises :class:`Invalid` with the reason when
+    it cannot be understood; ``NOT_JSON`` is the one reason for which the sender is answered an error.
+    """
+    return VENDORS[delivery.vendor].normalise(delivery, settings)
+
+
+def options_problem(vendor: str, options: Mapping[str, Any]) -> str | None:
+    """What is wrong with a source's ``options``, as one sentence; ``None`` when they can be used."""
+    try:
+        msgspec.convert(dict(options), VENDORS[vendor].options)
+    except msgspec.ValidationError as exc:
+        return str(exc)
+    return None

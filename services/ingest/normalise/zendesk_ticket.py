@@ -1,0 +1,104 @@
+"""What both kinds of Zendesk webhook say about a ticket: its words, its channel, and who acted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from schemas.ticket import Actor, ActorKind, Priority, Status
+from services.ingest.delivery import SourceSettings
+from services.ingest.normalise.fields import pseudonym
+
+STATUSES: Final[Mapping[str, Status]] = {
+    "new": Status.NEW,
+    "open": Status.OPEN,
+    "pending": Status.PENDING,
+    "hold": Status.ON_HOLD,
+    "solved": Status.SOLVED,
+    "closed": Status.CLOSED,
+}
+NOT_STATUSES: Final = frozenset({"deleted", "archived", "scrubbed"})
+"""What Zendesk writes in a status field without saying whether the ticket is done."""
+
+PRIORITIES: Final[Mapping[str, Priority]] = {priority.value: priority for priority in Priority}
+
+_CHANNELS: Final[Mapping[str, str]] = {
+    "mail": "email",
+    "email": "email",
+    "web": "web",
+    "web_form": "web",
+    "web_widget": "web",
+    "help_center": "web",
+    "web_service": "api",
+    "api": "api",
+    "mobile": "mobile",
+    "mobile_sdk": "mobile",
+    "chat": "chat",
+    "chat_transcript": "chat",
+    "native_messaging": "chat",
+    "messaging": "chat",
+    "phone": "voice",
+    "voice": "voice",
+    "voicemail": "voice",
+    "sms": "sms",
+    "text": "sms",
+}
+SYSTEM_ID: Final = "-1"
+"""The user id that Zendesk gives to what it does by itself."""
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``options`` of a Zendesk source.
+
+    ``statuses`` and ``priorities``: the words that your language shows in trigger bodies, each with ours
+    (``{"offen": "open"}``). ``tiers``: tag → tier, the first that the ticket has counts. ``bots``: ids of agents
+    that are programs; what they write never counts as a reply.
+    """
+
+    statuses: dict[str, Status] = {}
+    priorities: dict[str, Priority] = {}
+    tiers: dict[str, str] = {}
+    bots: tuple[str, ...] = ()
+
+
+def options_of(settings: SourceSettings) -> Options:
+    """The source's options; the configuration was checked when the service started."""
+    return msgspec.convert(dict(settings.options), Options)
+
+
+def channel(via: str | None) -> str | None:
+    """The channel of ``via.channel``: mail is ``email``, the web form and widget ``web``, the API ``api``,
+    messaging ``chat``, calls ``voice``; any other (whatsapp, facebook, …) keeps its own name in lower case."""
+    if via is None:
+        return None
+    name = via.strip().lower().replace(" ", "_")
+    return _CHANNELS.get(name, name[:64]) or None
+
+
+def tier(tags: Sequence[str], options: Options) -> str | UnsetType | None:
+    """The tier that the tags stand for; nothing is said where the source has no ``tiers``."""
+    if not options.tiers:
+        return UNSET
+    return next((name for tag, name in options.tiers.items() if tag in tags), None)
+
+
+def actor(user: str | None, requester: str | None, options: Options, hash_key: bytes) -> Actor:
+    """Who acted, from ids alone: Zendesk itself, the requester, one of our bots, else an agent."""
+    if user is None or user == SYSTEM_ID:
+        return Actor(ActorKind.SYSTEM)
+    if user == requester:
+        return customer(user, hash_key)
+    return staff(user, options)
+
+
+def customer(user: str, hash_key: bytes) -> Actor:
+    """A customer, by pseudonym: the same as ``ticket.requester`` when it is the requester."""
+    return Actor(ActorKind.CUSTOMER, pseudonym(hash_key, user))
+
+
+def staff(user: str, options: Options) -> Actor:
+    """A member of staff, or a bot that works under an agent's seat."""
+    return Actor(ActorKind.BOT if user in options.bots else ActorKind.AGENT, user)
