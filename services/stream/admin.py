@@ -78,19 +78,20 @@ async def apply(
             name: replication_factor or min(topic.replication_factor, len(brokers)) for name, topic in declared.items()
         }
         found = await _found(client)
-        missing = [topic for topic in declared.values() if topic.name not in found]
-        rows: dict[str, TopicChange] = {}
+        missing = [topic for name, topic in declared.items() if name not in found]
         try:
-            settings = await _settings(client, declared.values())
+            settings = await _settings(client, declared)
         except IncompatibleBrokerVersion:
-            rows = {name: _unmanaged(topic, found.get(name)) for name, topic in declared.items()}
-        else:
-            if missing and cluster["controller_id"] not in brokers:
-                raise NotNow("Kafka has no controller at the moment")
-            for name, topic in declared.items():
-                if name in found:
-                    rows[name] = _compared(topic, found[name], copies[name], settings[name])
-            rows |= await _created(client, missing, copies)
+            return [_unmanaged(topic, found.get(name)) for name, topic in declared.items()]
+        if missing and cluster["controller_id"] not in brokers:
+            raise NotNow("Kafka has no controller at the moment")
+        rows = await _created(client, missing, copies)
+        if any(name not in found and name not in rows for name in declared):
+            # Someone else, most likely another `topics apply`, was quicker: what they made is compared as well.
+            await _visible(client, declared.keys() - rows.keys())
+            found, settings = await _found(client), await _settings(client, declared)
+        for name in declared.keys() - rows.keys():
+            rows[name] = _compared(declared[name], found[name], copies[name], settings[name])
         return [rows[name] for name in declared]
 
 
@@ -137,11 +138,11 @@ async def _found(client: Any) -> dict[str, _Found]:
     }
 
 
-async def _settings(client: Any, topics: Iterable[Topic]) -> dict[str, Mapping[str, str] | None]:
+async def _settings(client: Any, topics: Mapping[str, Topic]) -> dict[str, Mapping[str, str] | None]:
     """The settings of each topic, None where they cannot be read: no right to, or no such topic."""
     asked = [
-        ConfigResource(ConfigResourceType.TOPIC, topic.name, dict.fromkeys(_wanted(topic, copies=1)))
-        for topic in topics
+        ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_wanted(topic, copies=1)))
+        for name, topic in topics.items()
     ]
     answers = await client.describe_configs(asked)
     return {
@@ -187,6 +188,7 @@ def _unmanaged(topic: Topic, found: _Found | None) -> TopicChange:
 
 
 async def _created(client: Any, missing: list[Topic], copies: Mapping[str, int]) -> dict[str, TopicChange]:
+    """A row for each topic that was created or refused; none for one that is there after all."""
     if not missing:
         return {}
     answer = await client.create_topics(
@@ -206,10 +208,7 @@ async def _created(client: Any, missing: list[Topic], copies: Mapping[str, int])
         if code == 0:
             detail = f"{copies[name]} copies of each partition"
             rows[name] = TopicChange(name, Outcome.CREATED, declared[name].partitions, detail)
-        elif code == TopicAlreadyExistsError.errno:
-            # Someone else was quicker, most likely another `topics apply`; the next run compares it.
-            rows[name] = TopicChange(name, Outcome.UNCHANGED, declared[name].partitions, "created by someone else")
-        else:
+        elif code != TopicAlreadyExistsError.errno:
             said = next((text for text in message if text), for_code(code).__name__)
             rows[name] = TopicChange(name, Outcome.REFUSED, 0, said)
     await _visible(client, {name for name, row in rows.items() if row.outcome is Outcome.CREATED})

@@ -1,5 +1,6 @@
 """Topics come into being on a real broker as they are declared, and nothing that exists is altered."""
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -60,6 +61,13 @@ async def test_only_what_is_missing_is_created(connection: Connection, declared:
     await apply(connection, 1, declared[:2])
     rows = await apply(connection, 1, declared)
     assert outcomes(rows) == [Outcome.UNCHANGED] * 2 + [Outcome.CREATED] * 3
+
+
+async def test_two_that_apply_at_once_agree(connection: Connection, declared: list[Topic]) -> None:
+    async with asyncio.TaskGroup() as group:
+        both = [group.create_task(apply(connection, 1, declared)) for _ in range(2)]
+    for one, other in zip(both[0].result(), both[1].result(), strict=True):
+        assert sorted((one.outcome, other.outcome)) == [Outcome.CREATED, Outcome.UNCHANGED]
 
 
 async def test_a_small_cluster_gets_as_many_copies_as_it_has_brokers(
