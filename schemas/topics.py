@@ -92,12 +92,12 @@ def parse(text: str) -> Topic:
 
 def _load(folder: Traversable) -> Mapping[str, Topic]:
     found: dict[str, Topic] = {}
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+    for entry in folder.iterdir():
         topic = parse(entry.read_text(encoding="utf-8"))
         if entry.name != f"{topic.name}.yaml":
             raise ValueError(f"schemas/topics/{entry.name} describes {topic.name}: name the file after the topic")
         found[topic.name] = topic
-    return MappingProxyType(found)
+    return MappingProxyType(dict(sorted(found.items())))
 
 
 TOPICS: Final[Mapping[str, Topic]] = _load(FOLDER)
