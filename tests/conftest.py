@@ -181,8 +181,18 @@ def _choice(kinds: list[KafkaKind] | list[RedisKind]) -> str:
 
 
 def _note(config: pytest.Config) -> Note:
+    """A line on the terminal now, also from a fixture: who waits for a download wants to know for what."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    return print if reporter is None else reporter.write_line
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    if reporter is None or capture is None:
+        return print
+
+    def say(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(line)
+
+    return say
 
 
 def _skipped(config: pytest.Config) -> list[Any]:

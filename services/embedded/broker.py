@@ -5,7 +5,13 @@ It speaks the real protocol and starts at once. What it does not do:
 - keep anything: its log is in memory, about 5 MB for each partition, and the oldest records go first;
 - create topics on request: a topic appears when it is first asked about, always with `PARTITIONS` partitions
   (the number is fixed in librdkafka, no setting reaches it), and a topic created by name is refused;
-- serve consumer groups of more than one aiokafka member: a second one is answered InvalidRequest.
+- serve consumer groups of more than one aiokafka member: a second one is answered InvalidRequest, and the
+  first one is disturbed;
+- hand a group over quickly: a new group's first join takes 3 s, every later one the session timeout less 1 s,
+  and after a member was killed the session timeout comes on top. Short session timeouts (3 s works, 1.5 s does
+  not) or partitions assigned by hand avoid the wait;
+- stamp records: a produce answer carries the made-up time 1234 ms, while the record keeps its sender's time,
+  and looking up an offset by time finds nothing.
 
 `python -m services.embedded.broker` runs it as a process of its own: one JSON line on stdout when it serves,
 then nothing until SIGTERM or SIGINT. `BrokerProcess` does that from Python.

