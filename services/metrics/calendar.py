@@ -243,8 +243,8 @@ class _Pages(dict[int, _Page]):
         if not _FIRST_PAGE <= number <= _LAST_PAGE:
             raise OverflowError("an instant outside the years 1 to 9999")
         start_us, end_us = number << _PAGE_BITS, (number + 1) << _PAGE_BITS
-        # A date's hours can end two dates later, and its zone can be a day away from UTC on either side.
-        dates = start_us // DAY_US + _EPOCH_ORDINAL - 3, end_us // DAY_US + _EPOCH_ORDINAL + 1
+        # Hours end up to 48 h after the midnight they are counted from, and zones are less than a day from UTC.
+        dates = start_us // DAY_US + _EPOCH_ORDINAL - 2, end_us // DAY_US + _EPOCH_ORDINAL + 1
         opens, closes, before, total = [], [], [], 0
         for open_us, close_us in self._hours.spans(*dates):
             if open_us < end_us and close_us > start_us:

@@ -34,7 +34,7 @@ _LAST_ORDINAL = date.max.toordinal() - 2  # an interval can end two dates later
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """The definition of a calendar, already checked. Definitions that mean the same compare equal."""
+    """The definition of a calendar, already checked. Those that state the same hours are equal."""
 
     zone: ZoneInfo
     weekly: tuple[tuple[Interval, ...], ...]  # Monday first
@@ -78,13 +78,11 @@ class Hours:
         owned = _merged(self._instants(_known(first, last), self.on))
         if not self.breaks:
             return owned
-        near = _known(first - 3, last + 3)  # hours and breaks can both reach into the dates after their own
+        near = _known(first - 1, last + 1)  # hours and breaks can both reach into the date after their own
         cuts = self._instants((n for n in map(date.toordinal, self.breaks) if n in near), self.breaks.__getitem__)
         return list(_without(owned, _merged(cuts)))
 
-    def _instants(
-        self, ordinals: Iterable[int], owned_by: Callable[[date], tuple[Interval, ...]]
-    ) -> Iterator[Span]:
+    def _instants(self, ordinals: Iterable[int], owned_by: Callable[[date], tuple[Interval, ...]]) -> Iterator[Span]:
         for ordinal in ordinals:
             day = date.fromordinal(ordinal)
             intervals = owned_by(day)

@@ -71,12 +71,11 @@ class _Reader:
 
     def hours(self, definition: object) -> Hours:
         given = self._mapping("", definition, KEYS)
-        holidays = self._dates("holidays", given.get("holidays"))
         return Hours(
             zone=self._zone(given.get("timezone")),
             weekly=self._weekly(given.get("weekly")),
             annual_holidays=self._annual(given.get("annual_holidays")),
-            dated=dict.fromkeys(holidays, ()) | self._overrides(given.get("overrides"), holidays),
+            dated=self._dated(given.get("holidays"), given.get("overrides")),
             breaks=self._breaks(given.get("breaks")),
         )
 
@@ -117,22 +116,24 @@ class _Reader:
             self._problem("annual_holidays", "no open time on any day of the year; leave some days out")
         return frozenset(closed)
 
-    def _dates(self, field: str, value: object) -> set[date]:
-        days = (self._date(at, text) for at, text in self._list(field, value))
-        return {day for day in days if day is not None}
-
-    def _overrides(self, value: object, holidays: set[date]) -> dict[date, tuple[Interval, ...]]:
-        overrides: dict[date, tuple[Interval, ...]] = {}
-        for key, intervals in self._mapping("overrides", value).items():
+    def _dated(self, holidays: object, overrides: object) -> dict[date, tuple[Interval, ...]]:
+        dated: dict[date, tuple[Interval, ...]] = {}
+        for field, value in self._list("holidays", holidays):
+            holiday = self._date(field, value)
+            if holiday is not None:
+                dated[holiday] = ()
+        closed = set(dated)
+        for key, intervals in self._mapping("overrides", overrides).items():
             field = f"overrides.{key}"
             day = self._date(field, key)
             opened = self._intervals(field, intervals)
-            if day is None:
-                continue
-            if opened and day in holidays:
+            if intervals is None:
+                self._problem(field, "no hours; write [] to close the date")
+            if opened and day in closed:
                 self._problem(field, "holidays closes the same date; take it out of one of the two")
-            overrides[day] = opened
-        return overrides
+            if day is not None:
+                dated[day] = opened
+        return dated
 
     def _breaks(self, value: object) -> dict[date, tuple[Interval, ...]]:
         breaks: dict[date, tuple[Interval, ...]] = {}
@@ -140,7 +141,8 @@ class _Reader:
             given = self._mapping(field, entry, _BREAK_KEYS)
             missing = [key for key in _BREAK_KEYS if key not in given]
             if missing:
-                self._problem(field, f"{' and '.join(missing)} missing; write {{date, start, end}}")
+                if entry is None or isinstance(entry, Mapping):  # what else it is has been told
+                    self._problem(field, f"{' and '.join(missing)} missing; write {{date, start, end}}")
                 continue
             day = self._date(f"{field}.date", given["date"])
             interval = self._interval(field, given["start"], given["end"])
