@@ -137,6 +137,14 @@ def _message(topic: Topic) -> Document:
     }
 
 
+def _headers(topic: Topic) -> Document:
+    """A name that ends in ``*`` stands for every header that begins so."""
+    meanings = {name: {"type": "string", "description": meaning} for name, meaning in topic.headers.items()}
+    families = {f"^{name[:-1]}": meaning for name, meaning in meanings.items() if name.endswith("*")}
+    single = {name: meaning for name, meaning in meanings.items() if not name.endswith("*")}
+    return {"type": "object", "properties": single} | ({"patternProperties": families} if families else {})
+
+
 def _example(topic: Topic) -> Document:
     """The first example by name; the others are in the folder."""
     folder = files("schemas") / "examples" / str(topic.examples)

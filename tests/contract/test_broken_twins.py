@@ -37,6 +37,9 @@ def twins(schema: Schema, value: Any) -> Iterator[Twin]:
         if node.get("format") == "date-time":
             for wrong in ("yesterday", "2026-02-30T09:00:00Z"):
                 yield f"{where} = {wrong}", _replaced(value, path, wrong)
+        if node.get("format") == "uuid":
+            for wrong in ("", "1", item.upper(), f"{{{item}}}"):
+                yield f"{where} = {wrong}", _replaced(value, path, wrong)
         # null is tried everywhere too: where it is allowed, the schema says so and there is no break.
         wrongs = [] if item is None else _WRONG_TYPE[type(item)]
         if node.get("type") == "number":
@@ -109,6 +112,15 @@ def test_an_unknown_property_is_ignored_by_consumers_and_refused_to_producers(ex
             assert not sealed(example.contract).is_valid(twin)
             expected = example.contract.decode(json.dumps(example.value).encode())
             assert example.contract.decode(json.dumps(twin).encode()) == expected
+
+
+@pytest.mark.parametrize("name", ["source", "ticket_id"])
+def test_an_empty_id_is_refused_by_schema_and_codec(name: str) -> None:
+    example = EXAMPLES[0]
+    twin = {**example.value, name: ""}
+    assert not opened(example.contract).is_valid(twin)
+    with pytest.raises(Invalid, match=name):
+        example.contract.decode(json.dumps(twin).encode())
 
 
 @pytest.mark.parametrize("name", ["occurred_at", "received_at"])

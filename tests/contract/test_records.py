@@ -18,7 +18,8 @@ _SCALARS = {
     inspect.FloatType: {"type": "number"},
     inspect.BoolType: {"type": "boolean"},
 }
-_PROSE = ("title", "description", "minLength")
+_PROSE = ("title", "description")
+_TEXT_RULES = ("minLength", "format", "pattern")
 
 each_contract = pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.schema_name)
 
@@ -53,7 +54,8 @@ def differences(kind: inspect.Type, root: Schema, node: Schema, at: str = "$") -
             else:
                 yield from differences(kind.value_type, root, node["additionalProperties"], f"{at}.*")
         case _:
-            if node != _SCALARS[type(kind)]:
+            # Which texts are good is more than the record's type says; test_broken_twins holds it to the codec.
+            if {name: value for name, value in node.items() if name not in _TEXT_RULES} != _SCALARS[type(kind)]:
                 yield f"{at}: {kind} is not {node}"
 
 

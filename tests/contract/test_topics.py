@@ -1,5 +1,8 @@
 """What ``schemas/topics`` says is well formed, and each of its rules refuses a document that breaks it."""
 
+import json
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +13,16 @@ from hatchling.builders.wheel import WheelBuilder
 
 import schemas
 from schemas import topics
+from schemas.envelope import ticket_headers
 from schemas.failure import Invalid, Reason
 from schemas.json_schema import load
 from schemas.topics import TOPICS, parse
 from services.config.environment import Environment
+from services.ingest.delivery import Delivery
+from services.ingest.raw import headers_of
 from services.stream import dead_letter
 from services.stream.record import Record
+from tests.contract.contracts import EXAMPLES
 
 GOOD: dict[str, Any] = yaml.safe_load(topics.FOLDER.joinpath(f"{topics.SLA}.yaml").read_text(encoding="utf-8"))
 
@@ -118,10 +125,25 @@ def test_timers_are_announced_in_as_many_partitions_as_tickets_have() -> None:
     assert TOPICS[topics.TICKETS].partitions == TOPICS[topics.SLA].partitions == 12
 
 
-def test_the_headers_of_a_dead_letter_are_those_that_its_topic_names() -> None:
-    record = Record(topics.TICKETS, 0, 0, 0, b"zendesk:1", b"{")
-    letter = dead_letter.from_record(record, Invalid(Reason.NOT_JSON, "x"), topics.TICKETS_DLQ, "decode", 0)
-    assert {name for name, _ in letter.headers} == set(TOPICS[topics.TICKETS_DLQ].headers)
+def test_the_headers_of_webhooks_and_dead_letters_are_those_that_their_topics_name() -> None:
+    http = {"content-type": "application/json", "x-vendor-event": "1"}
+    raw = headers_of(Delivery("zendesk", "zendesk", http, b"{}", datetime(2026, 3, 2, tzinfo=UTC)))
+    assert _other_than_named(topics.WEBHOOKS, {name for name, _ in raw}) == set()
+
+    failure = Invalid(Reason.NOT_AN_EVENT, "x")
+    of_webhook = dead_letter.from_delivery(b"{}", raw, b"zendesk:1", failure, topics.TICKETS_DLQ, "ingest", 0)
+    event = EXAMPLES[0].contract.decode(json.dumps(EXAMPLES[0].value).encode())
+    record = Record(topics.TICKETS, 0, 0, 0, b"zendesk:1", b"{", ticket_headers(event))
+    of_record = dead_letter.from_record(record, failure, topics.TICKETS_DLQ, "metrics", 0)
+    written = {name for letter in (of_webhook, of_record) for name, _ in letter.headers}
+    assert _other_than_named(topics.TICKETS_DLQ, written) == set()
+
+
+def _other_than_named(topic: str, written: set[str]) -> set[str]:
+    """Headers that the topic does not name, and names that no header has."""
+    named = TOPICS[topic].headers
+    unnamed = {header for header in written if not any(fnmatchcase(header, name) for name in named)}
+    return unnamed | {name for name in named if not any(fnmatchcase(header, name) for header in written)}
 
 
 def test_the_wheel_carries_the_contracts() -> None:
