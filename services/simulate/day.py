@@ -101,12 +101,12 @@ def happenings(
     *,
     first_ticket: int,
     weigh: Callable[[Step], int] = lambda step: 1,
-    fates: Iterable[Fate] = (),
+    fates: Iterable[Fate | None] = (),
 ) -> Iterator[Happening]:
     """Steps in the order of time, without end, from the rhythm's start.
 
-    ``weigh`` is how many webhooks a step becomes. The first tickets get ``fates``, the others their own.
-    Ticket numbers count up from ``first_ticket``.
+    ``weigh`` is how many webhooks a step becomes. The first tickets get ``fates``; the others, and where
+    that says ``None``, get their own. Ticket numbers count up from ``first_ticket``.
     """
     backlog = _Backlog()
     due: list[tuple[int, int, int]] = []

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import count
+from itertools import count, takewhile
 from random import Random
-from types import MappingProxyType
 from typing import Final
 from zlib import crc32
 
@@ -71,7 +70,7 @@ class Simulation:
     demo: bool = False
     time_scale: float = 90.0
     day_s: float | None = 86_400.0
-    head_start_s: float = 90.0
+    head_start_s: float = 120.0
     duplicates: float = 0.01
     out_of_order: float = 0.01
     concurrency: int = 16
@@ -105,7 +104,7 @@ class Summary:
     duplicates: int = 0
     retries: int = 0
     unanswered: int = 0
-    refused: Mapping[int, int] = MappingProxyType({})
+    refused: Mapping[int, int] = field(default_factory=dict)
 
 
 async def run(settings: Simulation, stop: asyncio.Event, *, pace: Pace | None = None) -> Summary:
@@ -118,49 +117,48 @@ async def run(settings: Simulation, stop: asyncio.Event, *, pace: Pace | None = 
         return await _Run(settings, stop, pace or WallPace(), client).whole()
 
 
-def plan(settings: Simulation, now_us: int) -> Iterator[tuple[Happening, Delivery]]:
-    """Everything that will be sent, in order, with what happened last before each. Pure; ends with the duration."""
-    rng = Random(settings.seed)  # noqa: S311 - dice of a simulation
-    scenario = DEMO if settings.demo else Scenario(time_scale=settings.time_scale)
+def story(settings: Simulation, now_us: int) -> Iterator[Happening]:
+    """Everything that happens in the helpdesk, in order, until the duration is over. Pure."""
     start_us = now_us - (int(settings.head_start_s * SECOND_US) if settings.demo else 0)
     end_us = None if settings.duration_s is None else now_us + int(settings.duration_s * SECOND_US)
-    rhythm = Rhythm(settings.rate, start_us, settings.duration_s, None if settings.demo else settings.day_s)
-    first = settings.first_ticket
+    first = _first_ticket(start_us, settings.rate) if settings.first_ticket is None else settings.first_ticket
     stream = happenings(
-        rng,
-        scenario,
-        rhythm,
-        first_ticket=_first_ticket(start_us, settings.rate) if first is None else first,
+        Random(settings.seed),  # noqa: S311 - dice of a simulation
+        DEMO if settings.demo else Scenario(time_scale=settings.time_scale),
+        Rhythm(settings.rate, start_us, settings.duration_s, None if settings.demo else settings.day_s),
+        first_ticket=first,
         weigh=zendesk.weight,
         fates=DEMO_FATES if settings.demo else (),
     )
-    last: list[Happening] = []
+    return stream if end_us is None else takewhile(lambda happening: happening.at_us < end_us, stream)
 
-    def sent() -> Iterator[tuple[int, zendesk.Webhook]]:
-        account = zendesk.Account()
-        tickets: dict[str, zendesk.Ticket] = {}
-        for happening in stream:
-            if end_us is not None and happening.at_us >= end_us:
-                return
-            last[:] = [happening]
-            ticket_id, step = happening.ticket_id, happening.step
-            ticket = tickets.get(ticket_id) or zendesk.Ticket(ticket_id, happening.life, happening.created_us)
-            for webhook in zendesk.webhooks(account, ticket, happening.number, step, happening.at_us):
-                yield happening.at_us, webhook
-            tickets[ticket_id] = ticket.after(step)
-            if happening.number + 1 == len(happening.life.steps):
-                del tickets[ticket_id]
 
-    disorder = Random(settings.seed + 1)  # noqa: S311 - dice of a simulation
-    for delivery in deliveries(
-        sent(), disorder, duplicates=settings.duplicates, out_of_order=settings.out_of_order
-    ):
-        yield last[0], delivery
+def plan(happened: Iterable[Happening], settings: Simulation) -> Iterator[Delivery]:
+    """The requests that tell what ``happened``, in the order in which they are to be sent. Pure and lazy."""
+    return deliveries(
+        _told(happened),
+        Random(settings.seed + 1),  # noqa: S311 - dice of a simulation
+        duplicates=settings.duplicates,
+        out_of_order=settings.out_of_order,
+    )
+
+
+def _told(happened: Iterable[Happening]) -> Iterator[tuple[int, zendesk.Webhook]]:
+    account = zendesk.Account()
+    tickets: dict[str, zendesk.Ticket] = {}
+    for happening in happened:
+        ticket_id, step = happening.ticket_id, happening.step
+        ticket = tickets.get(ticket_id) or zendesk.Ticket(ticket_id, happening.life, happening.created_us)
+        for webhook in zendesk.webhooks(account, ticket, happening.number, step, happening.at_us):
+            yield happening.at_us, webhook
+        tickets[ticket_id] = ticket.after(step)
+        if happening.number + 1 == len(happening.life.steps):
+            del tickets[ticket_id]
 
 
 def _first_ticket(start_us: int, rate: float) -> int:
-    """A number that no earlier run has reached: runs that make many tickets count from the milliseconds."""
-    unit_us = SECOND_US if rate <= 8 else 1000
+    """A number that no earlier run has reached: it counts faster than any run makes tickets."""
+    unit_us = SECOND_US // 100 if rate <= 8 else 100
     return (start_us - _TICKETS_SINCE_US) // unit_us
 
 
@@ -213,18 +211,22 @@ class _Run:
             await self._schedule()
 
     async def _schedule(self) -> None:
-        for happening, delivery in plan(self._settings, self._pace.now_us()):
+        happened = story(self._settings, self._pace.now_us())
+        for delivery in plan(map(self._watched, happened), self._settings):
             wait_s = (delivery.at_us - self._pace.now_us()) / SECOND_US
             if wait_s > 0:
                 await self._pace.rest(wait_s, self._over)
             if self._over.is_set():
                 break
-            self._open_tickets = happening.open_tickets
             lane = crc32(delivery.webhook.ticket_id.encode()) % len(self._lanes)
             await self._lanes[lane].put(delivery)
         for queue in self._lanes:
             if not (self._over.is_set() and queue.full()):
                 await queue.put(None)
+
+    def _watched(self, happening: Happening) -> Happening:
+        self._open_tickets = happening.open_tickets
+        return happening
 
     async def _drive(self, lane: asyncio.Queue[Delivery | None]) -> None:
         while not self._over.is_set():
@@ -310,7 +312,7 @@ class _Run:
             duplicates=self._counts["duplicates"],
             retries=self._counts["retries"],
             unanswered=self._counts["unanswered"],
-            refused=MappingProxyType(dict(self._refused)),
+            refused=dict(self._refused),
         )
 
 
