@@ -66,6 +66,9 @@ def node_properties(*, listeners: str, advertised: str, controller: str) -> dict
         "transaction.state.log.replication.factor": "1",
         "transaction.state.log.min.isr": "1",
         "transaction.state.log.num.partitions": "1",
+        # A node that was killed is let in again only when its last session is over; 9 s is the default.
+        "broker.session.timeout.ms": "4000",
+        "broker.heartbeat.interval.ms": "500",
         "log.cleaner.dedupe.buffer.size": "16777216",
     }
 
