@@ -21,7 +21,7 @@ from services.embedded.port import LOOPBACK, accepts, free_port
 from services.embedded.redis import EmbeddedRedis
 from tests.conftest import NewTopic
 from tests.support.kafka import Kafka
-from tests.support.wait import until
+from tests.support.wait import eventually, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -321,9 +321,12 @@ class TestFixtures:
             AIOKafkaConsumer(topic, bootstrap_servers=kafka.bootstrap, group_id=group) as one,
             AIOKafkaConsumer(topic, bootstrap_servers=kafka.bootstrap, group_id=group) as two,
         ):
-            mine, theirs = one.assignment(), two.assignment()
-            assert (len(mine), len(theirs)) == (2, 2)
-            assert {partition.partition for partition in mine | theirs} == set(range(4))
+            # The first member had all of them until its next heartbeat told it of the second.
+            await eventually(
+                lambda: (len(one.assignment()), len(two.assignment())) == (2, 2), "both have two", timeout_s=30
+            )
+            both = one.assignment() | two.assignment()
+            assert {partition.partition for partition in both} == set(range(4))
 
     @pytest.mark.parametrize("turn", ["first", "second"])
     def test_every_test_gets_an_empty_database(self, redis_db: str, turn: str) -> None:
