@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -44,10 +45,13 @@ def many(number: int = 400, seed: int = 1) -> list[Life]:
     return [live(rng, DEMO, duplicate_of="41") for _ in range(number)]
 
 
+@cache
+def raw_bodies() -> tuple[bytes, ...]:
+    return tuple(webhook.body for life in many() for step in told(life) for webhook in step)
+
+
 def bodies() -> Iterator[dict[str, Any]]:
-    for life in many():
-        for step in told(life):
-            yield from (json.loads(webhook.body) for webhook in step)
+    yield from map(json.loads, raw_bodies())
 
 
 def keys(value: Any) -> Any:
