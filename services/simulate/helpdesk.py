@@ -93,8 +93,9 @@ class Summary:
     """What became of the webhooks.
 
     ``sent`` is how many were posted at least once; of the ``accepted`` (2xx) ``duplicates`` were redelivered on
-    purpose. ``refused`` counts final refusals by HTTP status; ``unanswered`` were given up without an answer.
-    ``retries`` are the posts beyond the first.
+    purpose, and ``dead_lettered`` the endpoint could not make sense of, by its own answer. ``refused`` counts
+    final refusals by HTTP status; ``unanswered`` were given up without an answer. ``retries`` are the posts beyond
+    the first.
     """
 
     ended: Ended
@@ -102,6 +103,7 @@ class Summary:
     sent: int = 0
     accepted: int = 0
     duplicates: int = 0
+    dead_lettered: int = 0
     retries: int = 0
     unanswered: int = 0
     refused: Mapping[int, int] = field(default_factory=dict)
@@ -259,6 +261,7 @@ class _Run:
                 if response.is_success:
                     self._counts["accepted"] += 1
                     self._counts["duplicates"] += delivery.redelivery
+                    self._counts["dead_lettered"] += _dead_lettered(response)
                     return None
                 if status == 401:
                     self._refused[status] += 1
@@ -304,7 +307,7 @@ class _Run:
             )
 
     def _figures(self) -> dict[str, object]:
-        names = ("tickets", "sent", "accepted", "duplicates", "retries", "unanswered")
+        names = ("tickets", "sent", "accepted", "duplicates", "dead_lettered", "retries", "unanswered")
         refused = {str(status): number for status, number in sorted(self._refused.items())}
         return {**{name: self._counts[name] for name in names}, "refused": refused}
 
@@ -315,6 +318,7 @@ class _Run:
             sent=self._counts["sent"],
             accepted=self._counts["accepted"],
             duplicates=self._counts["duplicates"],
+            dead_lettered=self._counts["dead_lettered"],
             retries=self._counts["retries"],
             unanswered=self._counts["unanswered"],
             refused=dict(self._refused),
@@ -328,3 +332,11 @@ def _retry_after_s(response: httpx.Response, *, otherwise_s: float) -> float:
     except (KeyError, ValueError):
         return otherwise_s
     return min(LONGEST_WAIT_S, max(0.0, asked_s)) if asked_s == asked_s else otherwise_s
+
+
+def _dead_lettered(response: httpx.Response) -> bool:
+    try:
+        said = response.json()
+    except ValueError:
+        return False
+    return isinstance(said, dict) and bool(said.get("dead_lettered"))

@@ -10,10 +10,17 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from schemas.instant import to_datetime
+from services.config.document import load
+from services.ingest.delivery import Delivery
+from services.ingest.normalise import normalise
+from services.ingest.source import ready
+from services.ingest.verify import Outcome, verify
 from services.simulate.helpdesk import ATTEMPTS, Ended, Simulation, plan, run, story
 from services.simulate.zendesk import signature
 from tests.support.wait import eventually
@@ -21,6 +28,7 @@ from tests.support.wait import eventually
 pytestmark = pytest.mark.anyio
 
 SECRET = "a-secret-of-the-test"
+DEMO_CONFIG = Path(__file__).parents[2] / "deploy" / "config" / "demo.yaml"
 START_US = 1_790_000_000_000_000
 
 
@@ -55,6 +63,7 @@ class Endpoint:
     under_way: int = 0
     most_under_way: int = 0
     silent: bool = False
+    body: bytes = b""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -78,8 +87,9 @@ class Endpoint:
             self.taken.append(request)
         if self.silent:
             await asyncio.Event().wait()
-        lines = [f"HTTP/1.1 {status} x", "content-length: 0", *(f"{name}: {value}" for name, value in headers.items())]
-        writer.write("\r\n".join([*lines, "", ""]).encode())
+        headers = {**headers, "content-length": str(len(self.body))}
+        lines = [f"HTTP/1.1 {status} x", *(f"{name}: {value}" for name, value in headers.items())]
+        writer.write("\r\n".join([*lines, "", ""]).encode() + self.body)
         self.under_way -= 1
         await writer.drain()
 
@@ -234,6 +244,39 @@ async def test_refusals_that_are_final_are_counted_by_status_and_not_repeated() 
     assert summary.refused == {422: len(planned(settings)["2"])}
     assert summary.retries == 0
     assert len(place.seen) == summary.sent
+
+
+async def test_what_the_endpoint_dead_letters_is_told_though_it_was_accepted() -> None:
+    async with endpoint(ok) as place:
+        place.body = b'{"accepted":0,"dead_lettered":1}'
+        summary = await run(simulation(place.url, duration_s=2.0), asyncio.Event(), pace=QuickPace())
+
+    assert summary.dead_lettered == summary.accepted > 10
+
+
+async def test_ingest_itself_takes_the_whole_of_a_demo_and_counts_each_event_once() -> None:
+    environment = {"ZENDESK_SECRET": SECRET, "GENERIC_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLSwM"}
+    source = ready(load(DEMO_CONFIG, environment))["zendesk"]
+    clock = QuickPace()
+    events: set[str] = set()
+
+    def as_ingest_does(request: Request) -> tuple[int, dict[str, str]]:
+        verdict = verify(
+            source.scheme, request.headers, request.body, source.secrets, clock.now_us(), source.tolerance_s
+        )
+        if verdict.outcome is not Outcome.ACCEPTED:
+            return 401, {}
+        delivery = Delivery("zendesk", "zendesk", request.headers, request.body, to_datetime(clock.now_us()))
+        events.update(event.event_id for event in normalise(delivery, source.settings))
+        return 200, {}
+
+    async with endpoint(as_ingest_does) as place:
+        settings = simulation(place.url, demo=True, rate=4.0, duration_s=30.0, duplicates=0.05, out_of_order=0.05)
+        summary = await run(settings, asyncio.Event(), pace=clock)
+
+    assert summary.ended is Ended.COMPLETED
+    assert summary.refused == {}
+    assert len(events) == summary.accepted - summary.duplicates > 400
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from schemas.sla import SlaMetric
 from schemas.ticket import Priority
 from services.config.document import ConfigInvalid, Document, load
 from services.config.duration import seconds
+from services.ingest.source import problems
 from services.metrics.hours_form import read_hours
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "config"
@@ -26,6 +27,7 @@ def test_it_loads_with_its_secrets_in_the_environment(name: str) -> None:
     document = shipped(name)
 
     assert set(document.sources) == {"zendesk", "generic"}
+    assert problems(document) == []
     assert document.sources["zendesk"].secrets[0].get_secret_value() == SECRETS["ZENDESK_SECRET"]
     assert list(document.windows_s) == ["15m", "1h", "24h", "7d", "28d"]
 
