@@ -7,13 +7,11 @@ The app runs inside our event loop and our signal handling: nothing hijacks logg
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-import tempfile
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, Final, Protocol
 
-import faust
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from faust.app.base import BootStrategy
@@ -23,6 +21,7 @@ from mode import Service
 from schemas.failure import Invalid, NotNow
 from services import clock
 from services.stream.dead_letter import from_record
+from services.stream.faust_app import App
 from services.stream.producer import Connection, Producer
 from services.stream.record import Record
 
@@ -59,40 +58,14 @@ class Pulse(Protocol):
         """The loop waits for work: no beat is expected."""
 
 
-class App(faust.App):  # type: ignore[misc]
-    """A Faust app that writes no folder, runs our background services and knows how to reach its brokers."""
-
-    connection: Connection
-    consumes: bool
-    busy: int = 0
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.works: list[Service] = []
-        super().__init__(*args, **kwargs)
-
-    def _create_directories(self) -> None:
-        """Faust's data folder is for tables: there are none, and a container's disk may be read-only."""
-
-    async def on_started_init_extra_services(self) -> None:
-        for work in self.works:
-            await self.add_runtime_dependency(work)
-
-    @property
-    def owned(self) -> frozenset[tuple[str, int]]:
-        """The partitions that the agents read now; empty before the consumer group has agreed."""
-        if not self.consumes or not self.started or self._consumer is None:
-            return frozenset()
-        try:
-            return frozenset((tp.topic, tp.partition) for tp in self._consumer.assignment())
-        except (faust.exceptions.ConsumerNotStarted, AttributeError):
-            return frozenset()
-
-
-def create_app(name: str, connection: Connection, *, consumes: bool = True) -> App:
+def create_app(
+    name: str, connection: Connection, *, consumes: bool = True, session_timeout_s: float = 45.0
+) -> App:
     """A Faust app whose consumer group is ``name``.
 
     With ``consumes=False`` it connects to nothing: it only supervises background services, which bring their own
-    clients. Agents are refused then.
+    clients. Agents are refused then. After ``session_timeout_s`` without a heartbeat the group gives this member's
+    partitions away; the embedded broker also makes a new member wait for it, so there 6 s is right.
     """
     app = App(
         name,
@@ -100,7 +73,7 @@ def create_app(name: str, connection: Connection, *, consumes: bool = True) -> A
         broker_credentials=_credentials(connection),
         broker_client_id=name,
         autodiscover=False,
-        datadir=str(Path(tempfile.gettempdir()) / f"{name}-never-made"),
+        table_standby_replicas=0,  # without tables Kafka's own round robin divides evenly (F-10)
         store="memory://",  # F-4, F-6: no tables, so no changelog and no recovery
         web_enabled=False,  # F-19: its pages expose data
         topic_allow_declare=False,  # a command creates topics; the embedded broker has no CreateTopics
@@ -111,8 +84,9 @@ def create_app(name: str, connection: Connection, *, consumes: bool = True) -> A
         processing_guarantee="at_least_once",  # F-7
         stream_wait_empty=False,  # F-12; safe, since handlers are idempotent
         broker_max_poll_records=500,  # F-12
-        broker_session_timeout=45.0,  # A-1
-        broker_heartbeat_interval=3.0,
+        broker_session_timeout=session_timeout_s,  # A-1
+        broker_heartbeat_interval=min(3.0, session_timeout_s / 3),
+        broker_rebalance_timeout=max(session_timeout_s, 10.0),
         broker_commit_interval=1.0,
     )
     app.connection = connection
@@ -160,7 +134,7 @@ def agent(
             try:
                 await settle(_record(message))
             except Exception as bug:
-                await app.crash(bug)
+                app.fail(bug)
                 await asyncio.Event().wait()  # takes no further record; the stop that follows cancels it
             app.busy -= 1
             pulse.rest(topic)
@@ -173,7 +147,7 @@ def agent(
 def background(app: App, name: str, work: Work, *, grace_s: float = 10.0) -> None:
     """Runs ``work`` beside the agents, from when the app has started. One that raises or returns unasked ends
     the process. At a stop its event is set; it is cancelled when it has not returned ``grace_s`` later."""
-    app.works.append(_Background(name, work, grace_s))
+    app.works.append(_Background(app, name, work, grace_s))
 
 
 async def run(app: App, stop: Stop, *, grace_s: float = 20.0) -> None:
@@ -182,7 +156,7 @@ async def run(app: App, stop: Stop, *, grace_s: float = 20.0) -> None:
     Raises what ended the app when that was not ``stop``. Waits, and does not fail, while no broker answers at
     the start (A-2).
     """
-    stopping = asyncio.ensure_future(stop.wait())
+    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
     try:
         if app.consumes and not await _before(stopping, _reachable(app.connection)):
             return
@@ -193,14 +167,16 @@ async def run(app: App, stop: Stop, *, grace_s: float = 20.0) -> None:
             await _bounded_stop(app, grace_s)
     finally:
         stopping.cancel()
-    if app.crash_reason is not None:
-        raise app.crash_reason
+    reason: BaseException | None = app.failure or app.crash_reason
+    if reason is not None:
+        raise reason
 
 
 class _Background(Service):  # type: ignore[misc]
     """One piece of background work under Faust's supervision."""
 
-    def __init__(self, name: str, work: Work, grace_s: float) -> None:
+    def __init__(self, app: App, name: str, work: Work, grace_s: float) -> None:
+        self._app = app
         self._name = name
         self._work = work
         self._grace_s = grace_s
@@ -226,31 +202,28 @@ class _Background(Service):  # type: ignore[misc]
         try:
             await self._work(self._ending)
         except Exception as bug:
-            await self.crash(bug)
+            self._app.fail(bug)
         else:
             if not self._ending.is_set():
-                await self.crash(RuntimeError(f"{self._name} ended by itself"))
+                self._app.fail(RuntimeError(f"{self._name} ended by itself"))
 
 
-async def _watch(app: App, stopping: asyncio.Future[object]) -> None:
-    """Returns when ``stopping`` is done or the app crashed; raises when the consumer is stuck.
+async def _watch(app: App, stopping: asyncio.Future[Any]) -> None:
+    """Returns when ``stopping`` is done or the app failed; raises when its consumer is stuck.
 
     Looks every second: Faust sets its crash event from the consumer's thread, which need not wake this loop.
     """
+    failed: asyncio.Future[Any] = asyncio.ensure_future(app.failed.wait())
     quiet_since_s = clock.steady_s()
-    while not stopping.done() and not app.should_stop:
-        await asyncio.wait({stopping}, timeout=1.0)
-        if app.busy or not app.owned or clock.now_us() / 1e6 - _last_poll_s(app) < SILENCE_S:
-            quiet_since_s = clock.steady_s()
-        elif clock.steady_s() - quiet_since_s > SILENCE_S:
-            raise RuntimeError(f"the consumer has asked its broker nothing for {SILENCE_S:.0f} s")
-
-
-def _last_poll_s(app: App) -> float:
-    consumer: Any = app.consumer._thread._ensure_consumer()
-    polled: list[int | None] = [consumer.last_poll_timestamp(tp) for tp in consumer.assignment()]
-    latest_ms: int = max((at for at in polled if at is not None), default=0)
-    return latest_ms / 1000
+    try:
+        while not stopping.done() and not failed.done() and not app.should_stop:
+            await asyncio.wait({stopping, failed}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+            if app.busy or not app.owned or clock.now_us() - app.last_poll_us() < SILENCE_S * 1e6:
+                quiet_since_s = clock.steady_s()
+            elif clock.steady_s() - quiet_since_s > SILENCE_S:
+                raise RuntimeError(f"the consumer has heard nothing from its broker for {SILENCE_S:.0f} s")
+    finally:
+        failed.cancel()
 
 
 async def _bounded_stop(app: App, grace_s: float) -> None:
@@ -264,7 +237,7 @@ async def _bounded_stop(app: App, grace_s: float) -> None:
     await asyncio.gather(stop, return_exceptions=True)
 
 
-async def _before(stopping: asyncio.Future[object], step: Any) -> bool:
+async def _before(stopping: asyncio.Future[Any], step: Any) -> bool:
     """Whether ``step`` was done before ``stopping``; it is cancelled when not."""
     task = asyncio.ensure_future(step)
     await asyncio.wait({stopping, task}, return_when=asyncio.FIRST_COMPLETED)
@@ -288,11 +261,12 @@ async def _reachable(connection: Connection) -> None:
         else:
             return
         finally:
-            await asyncio.wait_for(client.close(), 5)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(client.close(), 5)
 
 
 def _pause_s(first_s: float, attempt: int) -> float:
-    longest = min(LONGEST_WAIT_S, first_s * 2 ** min(attempt - 1, 10))
+    longest: float = min(LONGEST_WAIT_S, first_s * 2 ** min(attempt - 1, 10))
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, guards nothing
 
 
