@@ -16,8 +16,9 @@ from services.config.document import Document
 from services.config.environment import Environment
 from services.ingest import dedupe as memory
 from services.ingest import routes
+from services.ingest.body import READ_S
 from services.ingest.dedupe import Dedupe
-from services.ingest.intake import Intake, Sender, TopicNames
+from services.ingest.intake import MAX_IN_FLIGHT, Intake, Sender, TopicNames
 from services.ingest.measures import Measures
 from services.ingest.source import ready
 from services.operate import logs, probes, problem
@@ -44,12 +45,28 @@ def build(
     registry: CollectorRegistry = REGISTRY,
     now: Callable[[], datetime] = clock.now,
     steady: Callable[[], float] = clock.steady_s,
+    max_in_flight: int = MAX_IN_FLIGHT,
+    read_deadline_s: float = READ_S,
 ) -> FastAPI:
-    """The HTTP app. Raises ``ConfigInvalid`` with a line for each source that cannot work."""
+    """The HTTP app. At most ``max_in_flight`` deliveries wait for Kafka at a time. Raises ``ConfigInvalid`` with a line for each source that cannot work."""
     intake = Intake(
-        sender, dedupe, measures, now, environment.produce_deadline_s, TopicNames() if names is None else names
+        sender,
+        dedupe,
+        measures,
+        now,
+        environment.produce_deadline_s,
+        TopicNames() if names is None else names,
+        max_in_flight,
     )
-    door = routes.Door(ready(document), intake, measures, now, steady, environment.max_body_bytes)
+    door = routes.Door(
+        sources=ready(document),
+        intake=intake,
+        measures=measures,
+        now=now,
+        steady=steady,
+        max_body_bytes=environment.max_body_bytes,
+        read_deadline_s=read_deadline_s,
+    )
     app = FastAPI(title="Deskpulse ingest", docs_url=None, redoc_url=None)
     problem.install(app)
     app.include_router(routes.router(door))
@@ -70,6 +87,7 @@ async def serve(
     document: Document,
     stop: asyncio.Event,
     started: Callable[[str], None] = lambda url: None,
+    names: TopicNames | None = None,
     registry: CollectorRegistry = REGISTRY,
 ) -> None:
     """Serves until ``stop`` is set, then finishes the requests in flight and flushes. ``started`` hears the URL.
@@ -88,6 +106,7 @@ async def serve(
         memory.RedisDedupe(redis, measures.degraded.inc),
         health=health,
         measures=measures,
+        names=names,
         registry=registry,
     )
     server = Server(app, environment.bind_host, environment.ingest_port)

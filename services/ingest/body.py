@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
-READ_S = 10.0
+READ_S: Final = 10.0
 """How long a sender may take for its body; helpdesks need milliseconds."""
 
 
@@ -27,7 +28,7 @@ class CutOff(Exception):
     """The sender went away before its body was complete."""
 
 
-async def read(request: Request, limit: int, deadline_s: float = READ_S) -> bytes:
+async def read(request: Request, limit: int, deadline_s: float) -> bytes:
     """The raw bytes. Raises :class:`TooLarge` (from the announced length, before reading any), :class:`TooSlow`
     or :class:`CutOff`."""
     announced = request.headers.get("content-length", "")

@@ -129,7 +129,8 @@ class InTurn:
         self._queues[key] = (lock, holders + 1)
         try:
             try:
-                await asyncio.wait_for(lock.acquire(), deadline_s)
+                async with asyncio.timeout(deadline_s):
+                    await lock.acquire()
             except TimeoutError:
                 raise NotNow("Another copy of this delivery is still waiting") from None
             try:

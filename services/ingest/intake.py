@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from schemas import topics
 from schemas.codec import encode
@@ -23,7 +23,9 @@ from services.ingest.source import Ready
 from services.stream import dead_letter
 from services.stream.record import Outgoing
 
-STAGE = "ingest"
+STAGE: Final = "ingest"
+MAX_IN_FLIGHT: Final = 256
+"""Deliveries that may wait for Kafka at a time: at most this many bodies of 1 MiB are held."""
 
 
 class Sender(Protocol):
@@ -69,7 +71,7 @@ class Intake:
         now: Callable[[], datetime],
         deadline_s: float,
         names: TopicNames,
-        max_in_flight: int = 256,
+        max_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
         self._sender = sender
         self._dedupe = dedupe

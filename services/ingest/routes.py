@@ -51,6 +51,7 @@ class Door:
     now: Callable[[], datetime]
     steady: Callable[[], float]
     max_body_bytes: int
+    read_deadline_s: float
 
 
 def router(door: Door) -> APIRouter:
@@ -73,7 +74,7 @@ def router(door: Door) -> APIRouter:
 
     async def body_of(request: Request, source: Ready) -> bytes:
         try:
-            return await read(request, door.max_body_bytes)
+            return await read(request, door.max_body_bytes, door.read_deadline_s)
         except TooLarge as exc:
             # Without an announced length there is no end to wait for: the connection goes.
             headers = {"connection": "close"} if exc.endless else None
