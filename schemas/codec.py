@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 import msgspec
@@ -12,6 +14,10 @@ from schemas.sla import SlaEvent
 from schemas.ticket import OBJECT_OF, TicketEvent
 
 Record = TypeVar("Record")
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_AHEAD: Final = timedelta(days=1)
 
 _encoder: Final = msgspec.json.Encoder()
 _ticket: Final = msgspec.json.Decoder(TicketEvent)
@@ -40,20 +46,30 @@ def decode_alert(value: bytes) -> AlertEvent:
 
 
 def checked(event: TicketEvent) -> TicketEvent:
-    """What types alone cannot say: aware times, no empty ids, and the object that the kind needs."""
-    if event.occurred_at.tzinfo is None or event.received_at.tzinfo is None:
-        raise Invalid(Reason.BAD_VALUE, "occurred_at and received_at need an offset from UTC, such as Z")
-    created_at = event.ticket.created_at
-    if created_at is not msgspec.UNSET and created_at.tzinfo is None:
-        raise Invalid(Reason.BAD_VALUE, "ticket.created_at needs an offset from UTC, such as Z")
-    if not event.source or not event.ticket_id or not event.event_id:
-        raise Invalid(Reason.MISSING_FIELD, "source, ticket_id and event_id must not be empty")
+    """What types alone cannot say: aware times that can be true, ids, and the object that the kind needs."""
+    if event.received_at.tzinfo is None:
+        raise Invalid(Reason.BAD_VALUE, "received_at needs an offset from UTC, such as Z")
+    _plausible("occurred_at", event.occurred_at, event.received_at)
+    if event.ticket.created_at is not msgspec.UNSET:
+        _plausible("ticket.created_at", event.ticket.created_at, event.received_at)
+    if not event.source or not event.ticket_id:
+        raise Invalid(Reason.MISSING_FIELD, "source and ticket_id must not be empty")
+    if not _UUID.match(event.event_id):
+        raise Invalid(Reason.BAD_VALUE, "event_id must be a UUID in lower case")
     needed = OBJECT_OF.get(event.kind)
     if needed is not None and getattr(event, needed) is None:
         raise Invalid(Reason.MISSING_FIELD, f"kind {event.kind.value} needs the object '{needed}'")
     if event.rating is not None and event.rating.best <= event.rating.worst:
         raise Invalid(Reason.BAD_VALUE, "rating.best must be greater than rating.worst")
     return event
+
+
+def _plausible(field: str, at: datetime, received_at: datetime) -> None:
+    """A helpdesk's clock may run ahead of ours; a date years off is a mistake that would poison windows and timers."""
+    if at.tzinfo is None:
+        raise Invalid(Reason.BAD_VALUE, f"{field} needs an offset from UTC, such as Z")
+    if at < _EARLIEST or at > received_at + _AHEAD:
+        raise Invalid(Reason.BAD_VALUE, f"{field} lies before 2000 or more than a day after it was received")
 
 
 def _decoded(decoder: msgspec.json.Decoder[Record], value: bytes) -> Record:

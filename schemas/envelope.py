@@ -16,16 +16,12 @@ _CONSTANT: Headers = [("ce_specversion", b"1.0"), ("content-type", b"application
 
 def ticket_headers(event: TicketEvent) -> Headers:
     """Headers of a TicketEvent: ``ce_type`` is ``deskpulse.helpdesk.<kind>.v1``."""
-    return _headers(
-        event.event_id, event.source, event.kind.value, event.occurred_at.isoformat(), partition=event.key
-    )
+    return _headers(event.event_id, event.source, event.kind.value, event.occurred_at.isoformat(), partition=event.key)
 
 
 def sla_headers(event: SlaEvent) -> Headers:
     """Headers of an SlaEvent."""
-    return _headers(
-        event.event_id, event.source, event.kind.value, event.detected_at.isoformat(), partition=event.key
-    )
+    return _headers(event.event_id, event.source, event.kind.value, event.detected_at.isoformat(), partition=event.key)
 
 
 def alert_headers(event: AlertEvent) -> Headers:

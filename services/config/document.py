@@ -25,7 +25,7 @@ DIMENSIONS: Final = ("source", "channel", "team", "agent", "priority", "brand", 
 
 
 class ConfigInvalid(Exception):
-    """The document cannot be used. ``problems`` has one line for each mistake: where, what, what would be right."""
+    """The document cannot be used. ``problems`` has a line for each mistake: where, what, and the fix."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -42,9 +42,7 @@ def _threshold(text: str) -> str:
         try:
             seconds(text)
         except ValueError:
-            raise ValueError(
-                f"'{text}' is neither a share of the target (75%) nor a time before it (15m)"
-            ) from None
+            raise ValueError(f"'{text}' is neither a share of the target (75%) nor a time before it (15m)") from None
     return text
 
 
@@ -79,6 +77,10 @@ class Policy(_Part):
     warn_at: tuple[Threshold, ...] = ("50%", "75%", "90%")
     targets: dict[SlaMetric, dict[Priority | Literal["*"], Duration | None]]
     pause_on: dict[SlaMetric, tuple[Status, ...]] = {}
+    next_response_from: Literal["first_reply", "first_message"] = "first_reply"
+
+    def __hash__(self) -> int:
+        return id(self)
 
 
 class WebhookReceiver(_Part):
@@ -180,9 +182,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Document:
 
 def _filled(value: Any, environment: Mapping[str, str], where: str, missing: list[str]) -> Any:
     if isinstance(value, dict):
-        return {
-            str(k): _filled(v, environment, f"{where}.{k}" if where else str(k), missing) for k, v in value.items()
-        }
+        return {str(k): _filled(v, environment, f"{where}.{k}" if where else str(k), missing) for k, v in value.items()}
     if isinstance(value, list):
         return [_filled(v, environment, f"{where}[{n}]", missing) for n, v in enumerate(value)]
     if not isinstance(value, str):

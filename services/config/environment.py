@@ -1,4 +1,4 @@
-"""The environment: ``DESKPULSE_*`` variables for infrastructure. The list in docs/settings.md is made from here."""
+"""The environment: ``DESKPULSE_*`` variables for infrastructure. docs/settings.md lists them."""
 
 from __future__ import annotations
 
@@ -23,19 +23,18 @@ class Environment(BaseSettings):
     kafka_sasl_username: str | None = Field(None, description="User of SASL.")
     kafka_sasl_password: SecretStr | None = Field(None, description="Password of SASL.")
     kafka_ssl_cafile: str | None = Field(None, description="PEM file of the authority that signed the brokers.")
+    kafka_session_timeout_s: float = Field(
+        45.0, ge=1, le=300, description="After how long without a sign of life a worker's partitions go to another."
+    )
     redis_url: str | None = Field(None, description="redis://, rediss:// or unix:// URL of the state.")
     bind_host: str = Field("127.0.0.1", description="Address that every service listens on.")
     ingest_port: int = Field(8080, ge=0, le=65_535, description="Port of POST /webhooks/{source}.")
-    metrics_port: int = Field(
-        8081, ge=0, le=65_535, description="Port of the metrics worker's probes and /metrics."
-    )
+    metrics_port: int = Field(8081, ge=0, le=65_535, description="Port of the metrics worker's probes and /metrics.")
     alerts_port: int = Field(8082, ge=0, le=65_535, description="Port of the alerts worker's probes and /metrics.")
     api_port: int = Field(8090, ge=0, le=65_535, description="Port of the query API and the board.")
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest webhook body that ingest reads.")
     produce_deadline_s: float = Field(5.0, gt=0, le=60, description="How long ingest waits for Kafka's ack.")
-    data_dir: Path = Field(
-        Path(".deskpulse"), description="Where `deskpulse up` keeps its Redis file and secrets."
-    )
+    data_dir: Path = Field(Path(".deskpulse"), description="Where `deskpulse up` keeps its Redis file and secrets.")
     log_level: str = Field("info", description="debug, info, warning or error.")
 
     def kafka(self) -> Connection:

@@ -1,0 +1,297 @@
+"""What the metrics worker keeps in Redis for a ticket: the records, their encoding and their keys.
+
+One writer: the metrics worker that owns the partition. Readers: the query API and the exporter. Records are
+packed as MessagePack arrays; a field is only ever appended, with a default, so an old worker's bytes decode.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from schemas.sla import SlaMetric
+from schemas.ticket import ActorKind, Kind, Priority, Status, Visibility
+
+Order = tuple[int, int, bytes]
+"""``(occurred_at in µs, sequence, event_id)``: the order in which a ticket's facts are folded."""
+
+
+class Who(Struct, frozen=True, array_like=True):
+    """The attributes that segments are made of, as they were at one instant."""
+
+    channel: str | None = None
+    team: str | None = None
+    agent: str | None = None
+    priority: Priority | None = None
+    brand: str | None = None
+    tier: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class Stated(
+    Struct,
+    frozen=True,
+    omit_defaults=True,
+    rename={
+        "status": "s",
+        "priority": "p",
+        "channel": "c",
+        "team": "t",
+        "agent": "a",
+        "brand": "b",
+        "tier": "r",
+        "tags": "g",
+        "requester": "q",
+        "organisation": "o",
+        "created_us": "n",
+    },
+):
+    """What a fact says of its ticket: absent says nothing, ``None`` says that there is none. Names are short, since
+    every fact of every ticket is kept."""
+
+    status: Status | UnsetType = UNSET
+    priority: Priority | UnsetType | None = UNSET
+    channel: str | UnsetType | None = UNSET
+    team: str | UnsetType | None = UNSET
+    agent: str | UnsetType | None = UNSET
+    brand: str | UnsetType | None = UNSET
+    tier: str | UnsetType | None = UNSET
+    tags: tuple[str, ...] | UnsetType = UNSET
+    requester: str | UnsetType | None = UNSET
+    organisation: str | UnsetType | None = UNSET
+    created_us: int | UnsetType = UNSET
+
+
+class Fact(Struct, frozen=True, array_like=True):
+    """A TicketEvent reduced to what the fold needs. ``event_id`` is the 16 bytes of the UUID."""
+
+    at_us: int
+    sequence: int
+    event_id: bytes
+    kind: Kind
+    stated: Stated = Stated()
+    actor: ActorKind | None = None
+    visibility: Visibility | None = None
+    message_id: str | None = None
+    opening: bool = False
+    tags_added: tuple[str, ...] = ()
+    tags_removed: tuple[str, ...] = ()
+    positive: bool | None = None
+    score: float | None = None
+    into: str | None = None
+    imported: bool = False
+
+    @property
+    def order(self) -> Order:
+        """The fact's place among the facts of its ticket."""
+        return (self.at_us, self.sequence, self.event_id)
+
+
+class Mark(Struct, frozen=True, array_like=True):
+    """A moment that KPIs count, with the durations up to it in milliseconds of both clocks where they apply."""
+
+    at_us: int
+    who: Who
+    calendar_ms: int | None = None
+    business_ms: int | None = None
+
+
+class Rated(Struct, frozen=True, array_like=True):
+    """The customer's standing CSAT answer."""
+
+    at_us: int
+    who: Who
+    positive: bool
+
+
+class Gone(StrEnum):
+    """Why a ticket left the books other than by being solved."""
+
+    DELETED = "deleted"
+    MERGED = "merged"
+
+
+class Mode(StrEnum):
+    """What a timer's clock is doing."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    MET = "met"
+
+
+class Timer(Struct, frozen=True, array_like=True):
+    """One SLA timer instance. ``elapsed_us`` is settled up to ``since_us``, the start of the present mode.
+
+    ``due_us`` is the earliest instant at which the target is used up, ``breach_after_us`` the latest instant at
+    which it is not yet exceeded (they differ when a target ends exactly at closing time); both only while running.
+    ``breached_us`` is the latch: when the promise broke.
+    """
+
+    metric: SlaMetric
+    cycle: int
+    policy: str
+    target_us: int
+    calendar: str | None
+    mode: Mode
+    since_us: int
+    elapsed_us: int = 0
+    due_us: int | None = None
+    breach_after_us: int | None = None
+    breached_us: int | None = None
+
+
+class Level(StrEnum):
+    """What the world has been told of a timer instance."""
+
+    QUIET = "quiet"
+    WARNED = "warned"
+    BREACHED = "breached"
+    LATE = "late"
+
+
+class Notice(Struct, frozen=True, array_like=True):
+    """The last word sent about a timer instance: the other half of exactly-once announcements."""
+
+    metric: SlaMetric
+    cycle: int
+    revision: int
+    level: Level
+    policy: str = ""
+    threshold_us: int = 0
+    target_us: int = 0
+    muted: bool = False
+
+
+class Ticket(Struct, array_like=True):
+    """A ticket: the fold of its facts. ``last`` is the order of the newest fact in it."""
+
+    source: str
+    ticket_id: str
+    last: Order = (0, 0, b"")
+    facts: int = 0
+    seen_us: int = 0
+    born: bool = False
+    imported: bool = False
+    created_us: int | None = None
+    created: Mark | None = None
+    opened_by: ActorKind | None = None
+    status: Status | None = None
+    status_since_us: int | None = None
+    who: Who = Who()
+    requester: str | None = None
+    organisation: str | None = None
+    gone: Gone | None = None
+    gone_us: int | None = None
+    merged_into: str | None = None
+    first_reply: Mark | None = None
+    replies: int = 0
+    awaiting_us: int | None = None
+    first_solved: Mark | None = None
+    solved: Mark | None = None
+    reopens: int = 0
+    rated: Rated | None = None
+    timers: tuple[Timer, ...] = ()
+    cycles: int = 0
+
+
+class Entry(Struct, frozen=True, array_like=True):
+    """The stored value: the fold, what has been announced of it, and the tails of the newest event ids.
+
+    ``recent`` catches a redelivery whose time differs (helpdesks without event times): a match sends the worker to
+    the facts themselves, so a chance collision costs a look and nothing else.
+    """
+
+    ticket: Ticket
+    notices: tuple[Notice, ...] = ()
+    recent: bytes = b""
+
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_entries: Final = msgspec.msgpack.Decoder(Entry)
+_facts: Final = msgspec.msgpack.Decoder(Fact)
+
+
+def pack(record: Entry | Fact) -> bytes:
+    """The record as stored."""
+    return _encoder.encode(record)
+
+
+def unpack_entry(stored: bytes) -> Entry:
+    """The reverse of :func:`pack`."""
+    return _entries.decode(stored)
+
+
+def unpack_fact(stored: bytes) -> Fact:
+    """The reverse of :func:`pack`."""
+    return _facts.decode(stored)
+
+
+def slot(partition: int) -> str:
+    """The hash tag of a partition: everything of one atomic step lies in one Redis Cluster slot."""
+    return f"dp:{{p{partition}}}:"
+
+
+def position_key(partition: int) -> str:
+    """Hash: ``epoch``, ``step``, ``next`` (offset), ``last`` (identity of the last record), ``clock_us``."""
+    return slot(partition) + "pos"
+
+
+def ticket_key(partition: int, source: str, ticket_id: str) -> str:
+    """String: a packed :class:`Entry`."""
+    return f"{slot(partition)}t:{source}:{ticket_id}"
+
+
+def facts_key(partition: int, source: str, ticket_id: str) -> str:
+    """List of packed :class:`Fact`, in order of arrival."""
+    return f"{slot(partition)}f:{source}:{ticket_id}"
+
+
+def due_key(partition: int) -> str:
+    """Sorted set: ticket (``source:ticket_id``) by the instant in µs at which a timer of it has news."""
+    return slot(partition) + "due"
+
+
+def outbox_key(partition: int) -> str:
+    """Stream of SlaEvents that are to be relayed to Kafka."""
+    return slot(partition) + "outbox"
+
+
+class TimerState(StrEnum):
+    """The states by which timers can be listed."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    AT_RISK = "at_risk"
+    BREACHED = "breached"
+
+
+def timers_key(partition: int, state: TimerState) -> str:
+    """Sorted set: timers (:func:`timer_member`) by the instant in µs at which they break, or broke, their promise."""
+    return f"{slot(partition)}timers:{state.value}"
+
+
+def timer_member(source: str, ticket_id: str, metric: SlaMetric, team: str | None) -> str:
+    """A timer in an index; carries what lists are filtered by."""
+    return "\x1f".join((source, ticket_id, metric.value, team or ""))
+
+
+def gauge_key(partition: int) -> str:
+    """Hash: segment to its backlog now."""
+    return slot(partition) + "gauge"
+
+
+def segments_key(partition: int) -> str:
+    """Sorted set: segments that have counted anything, by the second in which they last did."""
+    return slot(partition) + "segments"
+
+
+def bucket_key(partition: int, resolution: str, start_s: int, segment: str) -> str:
+    """Hash: the counters of one bucket of one segment (fields: ``services.kpi.bucket``)."""
+    return f"{slot(partition)}k:{resolution}:{start_s}:{segment}"
+
+
+PARTITIONS_KEY: Final = "dp:partitions"
+"""Set of the partition numbers that have state."""

@@ -1,0 +1,41 @@
+"""Everything that one batch changes: what the store applies in one atomic step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from schemas.sla import SlaEvent
+from schemas.state import TimerState
+
+BucketId = tuple[str, int, str]
+"""``(resolution, start in seconds, segment)``."""
+
+
+@dataclass(slots=True)
+class Delta:
+    """Counters are amounts to add; entries replace; ``due`` of ``None`` takes a ticket off the schedule."""
+
+    entries: dict[str, bytes] = field(default_factory=dict)
+    facts: dict[str, list[bytes]] = field(default_factory=dict)
+    buckets: dict[BucketId, dict[str, int]] = field(default_factory=dict)
+    expires: dict[BucketId, int] = field(default_factory=dict)
+    gauge: dict[str, int] = field(default_factory=dict)
+    due: dict[str, int | None] = field(default_factory=dict)
+    listed: dict[tuple[TimerState, str], int] = field(default_factory=dict)
+    unlisted: set[tuple[TimerState, str]] = field(default_factory=set)
+    events: list[SlaEvent] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        """Whether applying it would change nothing."""
+        return not (self.entries or self.facts or self.buckets or self.gauge or self.due or self.events)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened in a batch, for the pipeline's own metrics."""
+
+    events: int = 0
+    duplicates: int = 0
+    refolds: int = 0
+    expired: int = 0

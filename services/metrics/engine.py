@@ -1,0 +1,196 @@
+"""The engine: batches of facts and passing time become a :class:`Delta`. Pure; the store and the log are the shell.
+
+A batch has two halves, since most tickets are folded from their stored state alone: ``histories`` says for which
+tickets the stored facts are needed, ``batch`` computes with them at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from schemas.instant import SECOND_US
+from schemas.state import Entry, Fact, Level, Mode, Notice, Ticket, TimerState, pack, timer_member
+from services.kpi import bucket
+from services.kpi.catalogue import Cell
+from services.kpi.window import Resolution
+from services.metrics.announce import announce
+from services.metrics.contribution import Contribution, contributions
+from services.metrics.delta import Delta, Tally
+from services.metrics.rules import Rules
+from services.metrics.ticket import Move, fold, needs_history, step
+
+TAIL = 8
+"""Bytes of an event id that are remembered, and how many ids: enough for every redelivery a helpdesk makes."""
+TAILS = 128
+
+
+class Engine:
+    """Holds the rules and the resolutions, and nothing of any ticket."""
+
+    def __init__(self, rules: Rules, kept: tuple[Resolution, ...]) -> None:
+        self._rules = rules
+        self._kept = kept
+
+    def histories(self, entries: Mapping[str, Entry], incoming: Mapping[str, Sequence[Fact]]) -> list[str]:
+        """Keys whose stored facts ``batch`` will need: something came late, twice, or changes the past."""
+        return [
+            key
+            for key, facts in incoming.items()
+            if (entry := entries.get(key)) is not None and any(_looks_back(entry, fact) for fact in facts)
+        ]
+
+    def batch(
+        self,
+        entries: Mapping[str, Entry],
+        incoming: Mapping[str, Sequence[Fact]],
+        history: Mapping[str, Sequence[Fact]],
+        clock_us: int,
+        now_us: int,
+    ) -> tuple[Delta, Tally]:
+        """What these facts change. ``clock_us`` is the partition's clock after the batch; ``now_us`` only decides
+        which buckets are still kept."""
+        delta, tally = Delta(), Tally()
+        for key, facts in incoming.items():
+            entry = entries.get(key)
+            fresh = _unique(facts, history.get(key, ()))
+            tally.events += len(facts)
+            tally.duplicates += len(facts) - len(fresh)
+            if not fresh:
+                continue
+            before = entry if entry is not None else Entry(_blank(key))
+            ticket, moves = self._folded(before.ticket, fresh, history.get(key), tally)
+            delta.facts[key] = [pack(fact) for fact in fresh]
+            recent = before.recent + b"".join(fact.event_id[-TAIL:] for fact in fresh)
+            self._count(before.ticket, ticket, moves, now_us, delta, tally)
+            self._settle(key, before, ticket, recent[-TAIL * TAILS :], clock_us, delta)
+        return delta, tally
+
+    def tick(self, entries: Mapping[str, Entry], clock_us: int) -> Delta:
+        """What the clock alone changes for these tickets, whose time has come."""
+        delta = Delta()
+        for key, entry in entries.items():
+            self._settle(key, entry, entry.ticket, entry.recent, clock_us, delta)
+        return delta
+
+    def _folded(
+        self, before: Ticket, fresh: list[Fact], history: Sequence[Fact] | None, tally: Tally
+    ) -> tuple[Ticket, list[Move]]:
+        rules = self._rules
+        in_order = fresh[0].order > before.last and not any(needs_history(fact) for fact in fresh)
+        if in_order and not (history and any(needs_history(fact) for fact in history)):
+            ticket, moves = before, []
+            for fact in fresh:
+                ticket, moved = step(ticket, fact, rules)
+                moves += moved
+            return ticket, moves
+        tally.refolds += 1
+        old = sorted(history or (), key=_order)
+        ticket, moves = fold(before.source, before.ticket_id, sorted([*old, *fresh], key=_order), rules)
+        _, undone = fold(before.source, before.ticket_id, old, rules)
+        return ticket, [*moves, *((at_us, who, -amount) for at_us, who, amount in undone)]
+
+    def _count(self, before: Ticket, after: Ticket, moves: list[Move], now_us: int, delta: Delta, tally: Tally) -> None:
+        old, new = contributions(before), contributions(after)
+        for contribution in new - old:
+            self._spread(after.source, contribution, 1, now_us, delta, tally)
+        for contribution in old - new:
+            self._spread(after.source, contribution, -1, now_us, delta, tally)
+        for at_us, who, amount in moves:
+            self._spread(after.source, (Cell.BACKLOG, at_us, who, None, None), amount, now_us, delta, tally)
+            for segment in self._rules.keys(after.source, who):
+                delta.gauge[segment] = delta.gauge.get(segment, 0) + amount
+
+    def _spread(
+        self, source: str, contribution: Contribution, sign: int, now_us: int, delta: Delta, tally: Tally
+    ) -> None:
+        """Adds a contribution to every bucket that is still kept, in every segment."""
+        cell, at_us, who, calendar_ms, business_ms = contribution
+        amounts = [(field, sign * amount) for field, amount in bucket.fields(cell, calendar_ms, business_ms)]
+        now_s = now_us // SECOND_US
+        segments = self._rules.keys(source, who)
+        kept = False
+        for resolution in self._kept:
+            start_s = resolution.start(at_us)
+            expires_s = resolution.expires(start_s)
+            if expires_s <= now_s:
+                continue
+            kept = True
+            for segment in segments:
+                target = (resolution.name, start_s, segment)
+                counters = delta.buckets.get(target)
+                if counters is None:
+                    counters = delta.buckets[target] = {}
+                    delta.expires[target] = expires_s
+                for field, amount in amounts:
+                    counters[field] = counters.get(field, 0) + amount
+        tally.expired += not kept
+
+    def _settle(self, key: str, before: Entry, ticket: Ticket, recent: bytes, clock_us: int, delta: Delta) -> None:
+        """Announces what there is to announce, schedules the next look, and lists the timers for the API."""
+        said = announce(ticket, before.notices, clock_us, self._rules)
+        entry = Entry(ticket, said.notices, recent)
+        delta.entries[key] = pack(entry)
+        delta.events += said.events
+        delta.due[key] = said.wake_us
+        old, new = listing(before), listing(entry)
+        for member, (state, score) in new.items():
+            if old.get(member) != (state, score):
+                delta.listed[(state, member)] = score
+        for member, (state, _) in old.items():
+            if member not in new or new[member][0] is not state:
+                delta.unlisted.add((state, member))
+
+
+def listing(entry: Entry) -> dict[str, tuple[TimerState, int]]:
+    """Where the entry's open timers stand in the lists of the API: member to state and score."""
+    ticket = entry.ticket
+    if ticket.gone is not None:
+        return {}
+    told: dict[tuple[str, int], Notice] = {(n.metric, n.cycle): n for n in entry.notices}
+    found: dict[str, tuple[TimerState, int]] = {}
+    for timer in ticket.timers:
+        if timer.mode is Mode.MET:
+            continue
+        notice = told.get((timer.metric, timer.cycle))
+        member = timer_member(ticket.source, ticket.ticket_id, timer.metric, ticket.who.team)
+        if timer.breached_us is not None or (notice is not None and notice.level is Level.BREACHED):
+            state, score = TimerState.BREACHED, timer.breached_us or timer.breach_after_us or timer.since_us
+        elif timer.mode is Mode.PAUSED:
+            state, score = TimerState.PAUSED, timer.since_us
+        else:
+            at_risk = notice is not None and notice.level is Level.WARNED
+            state = TimerState.AT_RISK if at_risk else TimerState.RUNNING
+            score = timer.breach_after_us if timer.breach_after_us is not None else timer.since_us
+        found[member] = (state, score)
+    return found
+
+
+def _blank(key: str) -> Ticket:
+    source, ticket_id = key.split(":", 1)
+    return Ticket(source, ticket_id)
+
+
+def _looks_back(entry: Entry, fact: Fact) -> bool:
+    if fact.order <= entry.ticket.last or needs_history(fact):
+        return True
+    tail, recent = fact.event_id[-TAIL:], entry.recent
+    at = recent.find(tail)
+    while at > 0 and at % TAIL:
+        at = recent.find(tail, at + 1)
+    return at >= 0
+
+
+def _unique(facts: Sequence[Fact], known: Sequence[Fact]) -> list[Fact]:
+    """The facts that are new, in order; of copies the first to arrive."""
+    seen = {fact.event_id for fact in known}
+    fresh = []
+    for fact in facts:
+        if fact.event_id not in seen:
+            seen.add(fact.event_id)
+            fresh.append(fact)
+    fresh.sort(key=_order)
+    return fresh
+
+
+def _order(fact: Fact) -> tuple[int, int, bytes]:
+    return fact.order

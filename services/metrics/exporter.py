@@ -1,0 +1,100 @@
+"""The support KPIs for Prometheus: ``helpdesk_*``, from one snapshot, so that a scrape is never torn.
+
+Every worker exports the KPIs of all partitions; dashboards take the maximum over instances. Segments are named by
+``dimension`` and ``value``; agents and tags are left out, since they have no bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from schemas.failure import NotNow
+from services import clock
+from services.kpi.catalogue import KPIS, Kpi, Shape
+from services.kpi.reader import KpiReader
+from services.kpi.reading import PERCENTILES, Reading
+from services.metrics.rules import ALL
+
+REFRESH_S: Final = 10.0
+VALUES_KEPT: Final = 50
+"""Values of one dimension that are exported; what is above goes uncounted here and stays in the API."""
+_UNBOUNDED: Final = frozenset({"agent", "tag"})
+
+log = structlog.get_logger("metrics")
+
+
+class Exporter(Collector):
+    """A collector over the newest snapshot; ``run`` refreshes it."""
+
+    def __init__(
+        self,
+        reader: KpiReader,
+        windows_s: Mapping[str, int],
+        segments: tuple[tuple[str, ...], ...],
+        registry: CollectorRegistry,
+    ) -> None:
+        self._reader = reader
+        self._windows_s = windows_s
+        self._dimensions = [names[0] for names in segments if len(names) == 1 and names[0] not in _UNBOUNDED]
+        self._snapshot: dict[tuple[str, str, str], dict[str, Reading]] = {}
+        registry.register(self)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Takes snapshots until ``stop``."""
+        while not stop.is_set():
+            try:
+                self._snapshot = await self._taken()
+            except NotNow as wait:
+                log.info("snapshot_kept", why=wait.what)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), REFRESH_S)
+
+    def collect(self) -> Iterator[Metric]:
+        """Prometheus families of the snapshot."""
+        for kpi in KPIS.values():
+            yield from _families(kpi, self._snapshot)
+
+    async def _taken(self) -> dict[tuple[str, str, str], dict[str, Reading]]:
+        at_us = clock.now_us()
+        wanted = [(ALL, "", ALL)]
+        for dimension in self._dimensions:
+            segments = await self._reader.segments([dimension])
+            wanted += [(dimension, segment.split(":", 1)[1], segment) for segment in segments[:VALUES_KEPT]]
+        return {
+            (window, dimension, value): await self._reader.window(segment, window_s, at_us)
+            for window, window_s in self._windows_s.items()
+            for dimension, value, segment in wanted
+        }
+
+
+def _families(kpi: Kpi, snapshot: Mapping[tuple[str, str, str], dict[str, Reading]]) -> Iterator[Metric]:
+    labels = ["window", "dimension", "value"]
+    name = f"helpdesk_{kpi.name}"
+    if kpi.shape is Shape.DURATION:
+        family = GaugeMetricFamily(f"{name}_seconds", kpi.summary, labels=[*labels, "clock", "statistic"])
+        count = GaugeMetricFamily(f"{name}_cases", f"Cases in it. {kpi.summary}", labels=labels)
+        for key, readings in snapshot.items():
+            found = readings[kpi.name]
+            count.add_metric(list(key), found["count"])
+            for clock_name, part in (("calendar", found), ("business", found["business"])):
+                for statistic in ("mean_s", *PERCENTILES):
+                    if part[statistic] is not None:
+                        family.add_metric([*key, clock_name, statistic.removesuffix("_s")], part[statistic])
+        yield family
+        yield count
+        return
+    field = "ratio" if kpi.shape is Shape.RATIO else "count"
+    suffix = "_ratio" if kpi.shape is Shape.RATIO and not kpi.name.endswith("_rate") else ""
+    family = GaugeMetricFamily(name + suffix, kpi.summary, labels=labels)
+    for key, readings in snapshot.items():
+        if readings[kpi.name][field] is not None:
+            family.add_metric(list(key), readings[kpi.name][field])
+    yield family

@@ -1,0 +1,69 @@
+"""The process ``deskpulse metrics``: everything is wired here, and runs inside the Faust application runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import structlog
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from structlog.stdlib import BoundLogger
+
+from schemas.topics import SLA, TICKETS
+from services.config.document import Document
+from services.config.environment import Environment
+from services.kpi.reader import KpiReader
+from services.kpi.window import resolutions
+from services.metrics.engine import Engine
+from services.metrics.exporter import Exporter
+from services.metrics.meters import Meters
+from services.metrics.outbox import Outbox
+from services.metrics.rules import compiled
+from services.metrics.store import RedisStore
+from services.metrics.worker import Worker
+from services.operate import probes, problem
+from services.operate.health import Health
+from services.operate.server import Server
+from services.state import client
+from services.stream import runtime
+from services.stream.consumer import BatchConsumer
+from services.stream.producer import Producer
+
+GROUP = "deskpulse-metrics"
+
+
+async def run(document: Document, environment: Environment, stop: asyncio.Event) -> None:
+    """Works until ``stop``. Raises ``ConfigInvalid`` for rules that make no sense and ``PortTaken`` at once."""
+    log: BoundLogger = structlog.get_logger("metrics")
+    rules = compiled(document)
+    kept = resolutions(document.windows_s.values())
+    connection, registry, health = environment.kafka(), CollectorRegistry(), Health()
+    writer, reader = client.writer(environment.redis()), client.reader(environment.redis())
+    producer = Producer(connection, f"{GROUP}-{os.getpid()}")
+    meters = Meters(registry)
+    outbox = Outbox(writer, producer, SLA, log)
+    consumer = BatchConsumer(connection, TICKETS, GROUP, environment.kafka_session_timeout_s)
+    worker = Worker(consumer, RedisStore(writer), Engine(rules, kept), producer, outbox, meters, health)
+    exporter = Exporter(KpiReader(reader, kept), document.windows_s, document.segments, registry)
+
+    health.check("partitions", worker.problem)
+    app = FastAPI(title="Deskpulse metrics worker")
+    problem.install(app)
+    app.include_router(probes.router(health, registry))
+    server = Server(app, environment.bind_host, environment.metrics_port)
+    faust = runtime.create_app(GROUP, connection, consumes=False)
+    runtime.background(faust, "outbox", outbox.run)
+    runtime.background(faust, "exporter", exporter.run)
+    runtime.background(faust, "worker", worker.run)
+    await server.start()
+    log.info("started", port=server.port)
+    try:
+        await runtime.run(faust, stop)
+    finally:
+        health.draining = True
+        await producer.stop()
+        await server.stop()
+        await writer.aclose()
+        await reader.aclose()
+        log.info("stopped")

@@ -1,0 +1,163 @@
+"""What the document promises, compiled: calendars, policies in order, and the segments a ticket counts in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import product
+from typing import Final
+
+from schemas.instant import SECOND_US
+from schemas.sla import SlaMetric
+from schemas.state import Who
+from schemas.ticket import Priority, Status
+from services.config.document import ConfigInvalid, Document, Policy
+from services.config.duration import percent, seconds
+from services.metrics.calendar import Calendar
+
+ALL: Final = "all"
+"""The segment that every ticket counts in."""
+
+PAUSED_BY_DEFAULT: Final[dict[SlaMetric, frozenset[Status]]] = {
+    SlaMetric.REQUESTER_WAIT: frozenset({Status.PENDING}),
+    SlaMetric.AGENT_WORK: frozenset({Status.PENDING, Status.ON_HOLD}),
+}
+"""Zendesk's definitions; reply timers and total resolution do not pause unless a policy says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What a policy promises of one metric to a ticket of one priority.
+
+    ``warnings`` are amounts of the timer's own clock in µs, ascending, with their names in the policy.
+    """
+
+    metric: SlaMetric
+    policy: str
+    target_us: int
+    calendar_name: str | None = None
+    pauses: frozenset[Status] = frozenset()
+    warnings: tuple[tuple[int, str], ...] = ()
+    from_first_message: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Everything the fold asks of the configuration. Pure; made once per document."""
+
+    policies: tuple[Policy, ...] = ()
+    calendars: dict[str, Calendar] = field(default_factory=dict)
+    business: Calendar = field(default_factory=Calendar.always)
+    segments: tuple[tuple[str, ...], ...] = ()
+    fixed: dict[SlaMetric, Promise] | None = None
+
+    def promises(self, source: str, who: Who) -> dict[SlaMetric, Promise]:
+        """Every promise made to a ticket: the targets of the first policy that matches, at its priority."""
+        if self.fixed is not None:
+            return self.fixed
+        for number, policy in enumerate(self.policies):
+            if all(_matches(who, source, dimension, wanted) for dimension, wanted in policy.match.items()):
+                return self._promised(number, who.priority or Priority.NORMAL)
+        return {}
+
+    def promise(self, policy: str, metric: SlaMetric, priority: Priority | None) -> Promise | None:
+        """The promise that a running timer stands on, or ``None`` once the policy was edited away."""
+        if self.fixed is not None:
+            return self.fixed.get(metric)
+        for number, known in enumerate(self.policies):
+            if known.name == policy:
+                return self._promised(number, priority or Priority.NORMAL).get(metric)
+        return None
+
+    def calendar(self, name: str | None) -> Calendar:
+        """The calendar of that name; calendar time for ``None`` and for one that was edited away."""
+        return self.calendars.get(name, _ALWAYS) if name is not None else _ALWAYS
+
+    def keys(self, source: str, who: Who) -> tuple[str, ...]:
+        """The segments that a ticket with these attributes counts in, such as ``team:t1,priority:high``."""
+        return _keys(self.segments, source, who)
+
+    def _promised(self, number: int, priority: Priority) -> dict[SlaMetric, Promise]:
+        return _compiled(self.policies[number], self, priority)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+_ALWAYS: Final = Calendar.always()
+
+
+def compiled(document: Document) -> Rules:
+    """The rules of a document. Raises :class:`ConfigInvalid` naming the field when a calendar makes no sense."""
+    calendars: dict[str, Calendar] = {}
+    problems: list[str] = []
+    for name, definition in document.calendars.items():
+        try:
+            calendars[name] = Calendar.from_mapping(name, definition)
+        except ValueError as exc:
+            problems += [f"calendars.{name}.{line}" for line in str(exc).split("\n")]
+    if problems:
+        raise ConfigInvalid(problems)
+    chosen = document.business_calendar or next(iter(calendars), None)
+    return Rules(
+        policies=document.sla_policies,
+        calendars=calendars,
+        business=calendars[chosen] if chosen is not None else _ALWAYS,
+        segments=document.segments,
+    )
+
+
+def _matches(who: Who, source: str, dimension: str, wanted: Iterable[str]) -> bool:
+    return any(value in wanted for value in _values(who, source, dimension))
+
+
+def _values(who: Who, source: str, dimension: str) -> tuple[str, ...]:
+    if dimension == "tag":
+        return who.tags
+    value = source if dimension == "source" else getattr(who, dimension)
+    return ("none",) if value is None else (str(value),)
+
+
+@lru_cache(maxsize=100_000)
+def _keys(segments: tuple[tuple[str, ...], ...], source: str, who: Who) -> tuple[str, ...]:
+    found = [ALL]
+    for dimensions in segments:
+        choices = [[f"{d}:{value}" for value in _values(who, source, d)] for d in dimensions]
+        found += [",".join(parts) for parts in product(*choices)]
+    return tuple(found)
+
+
+@lru_cache(maxsize=10_000)
+def _compiled(policy: Policy, rules: Rules, priority: Priority) -> dict[SlaMetric, Promise]:
+    promises = {}
+    for metric, targets in policy.targets.items():
+        written = targets[priority] if priority in targets else targets.get("*")
+        if written is None:
+            continue
+        target_us = seconds(written) * SECOND_US
+        pauses = policy.pause_on.get(metric)
+        promises[metric] = Promise(
+            metric=metric,
+            policy=policy.name,
+            target_us=target_us,
+            calendar_name=policy.calendar,
+            pauses=frozenset(pauses) if pauses is not None else PAUSED_BY_DEFAULT.get(metric, frozenset()),
+            warnings=_warnings(policy.warn_at, target_us),
+            from_first_message=policy.next_response_from == "first_message",
+        )
+    return promises
+
+
+def _warnings(thresholds: tuple[str, ...], target_us: int) -> tuple[tuple[int, str], ...]:
+    """Amounts at which to warn. A time before the target that is longer than the target itself warns of nothing."""
+    amounts: dict[int, str] = {}
+    for text in thresholds:
+        share = percent(text)
+        amount = round(share * target_us) if share is not None else target_us - seconds(text) * SECOND_US
+        if amount > 0:
+            amounts[amount] = text
+    return tuple(sorted(amounts.items()))

@@ -1,0 +1,226 @@
+"""Where the worker's state lies: a port with two implementations that behave alike (``tests/contract``).
+
+Redis is the real one. A batch is applied in one Lua step that checks the fence first, so a crash or a lost answer
+between any two lines here leaves either all of a batch or nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from itertools import chain
+from typing import Any, Final, Protocol
+from uuid import uuid4
+
+import msgspec
+from redis import exceptions
+from redis.asyncio import Redis
+
+from schemas import codec
+from schemas import state as layout
+from schemas.instant import SECOND_US
+from schemas.state import Entry, Fact, TimerState
+from services.metrics.delta import Delta
+from services.metrics.position import Position
+from services.state.client import away
+
+LUA: Final = files("services.metrics") / "lua"
+
+
+class Fenced(Exception):
+    """The partition is not where this worker left it: another worker took it, or Redis went back in time."""
+
+
+class Store(Protocol):
+    """The state of partitions. Every call may raise ``NotNow``; only :meth:`apply` changes a ticket."""
+
+    async def claim(self, partition: int) -> Position:
+        """Takes the partition over; from now on older owners are fenced off."""
+
+    async def entries(self, partition: int, keys: Sequence[str]) -> dict[str, Entry]:
+        """The stored tickets among ``keys`` (``source:ticket_id``)."""
+
+    async def facts(self, partition: int, keys: Sequence[str]) -> dict[str, list[Fact]]:
+        """The facts of ``keys``, in order of arrival."""
+
+    async def due(self, partition: int, clock_us: int, limit: int) -> list[str]:
+        """Up to ``limit`` tickets whose time has come at ``clock_us``, the longest overdue first."""
+
+    async def apply(self, partition: int, before: Position, after: Position, delta: Delta) -> None:
+        """All of ``delta`` and ``after``, or nothing: raises :class:`Fenced` unless the state is at ``before``.
+
+        After ``NotNow`` it is unknown which. Repeating is safe: what was applied is refused as :class:`Fenced`, and a
+        new :meth:`claim` tells where the partition stands.
+        """
+
+
+class RedisStore:
+    """The real store. Takes a client that never re-sends by itself (``services.state.client.writer``)."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Any = redis  # its stubs return unions of everything that any option could make it return
+        self._claim = redis.register_script((LUA / "claim.lua").read_text())
+        self._apply = redis.register_script((LUA / "apply.lua").read_text())
+
+    async def claim(self, partition: int) -> Position:
+        with away():
+            await self._redis.sadd(layout.PARTITIONS_KEY, partition)
+            found = await self._claim(keys=[layout.position_key(partition)])
+        epoch, step, next_offset, last, clock_us = found
+        return Position(int(epoch), int(step or 0), int(next_offset or 0), (last or b"").decode(), int(clock_us or 0))
+
+    async def entries(self, partition: int, keys: Sequence[str]) -> dict[str, Entry]:
+        if not keys:
+            return {}
+        with away():
+            found = await self._redis.mget([_ticket(partition, key) for key in keys])
+        return {key: layout.unpack_entry(stored) for key, stored in zip(keys, found, strict=True) if stored is not None}
+
+    async def facts(self, partition: int, keys: Sequence[str]) -> dict[str, list[Fact]]:
+        if not keys:
+            return {}
+        pipeline = self._redis.pipeline(transaction=False)
+        for key in keys:
+            pipeline.lrange(_facts(partition, key), 0, -1)
+        with away():
+            found = await pipeline.execute()
+        return {key: [layout.unpack_fact(one) for one in stored] for key, stored in zip(keys, found, strict=True)}
+
+    async def due(self, partition: int, clock_us: int, limit: int) -> list[str]:
+        with away():
+            found = await self._redis.zrangebyscore(layout.due_key(partition), "-inf", clock_us, start=0, num=limit)
+        return [key.decode() for key in found]
+
+    async def apply(self, partition: int, before: Position, after: Position, delta: Delta) -> None:
+        changes = msgspec.msgpack.encode(_changes(partition, after, delta))
+        step_id = uuid4().hex
+        with away():
+            try:
+                outcome = await self._step(partition, before, step_id, changes)
+            except (exceptions.TimeoutError, exceptions.ConnectionError):
+                # The answer was lost, not necessarily the step: the same id asks again and is not done twice.
+                outcome = await self._step(partition, before, step_id, changes)
+        if outcome == b"fenced":
+            raise Fenced(f"partition {partition} is not at step {before.step} of epoch {before.epoch}")
+
+    async def _step(self, partition: int, before: Position, step_id: str, changes: bytes) -> bytes:
+        arguments: list[str | bytes] = [str(before.epoch), str(before.step), step_id, changes]
+        outcome: bytes = await self._apply(keys=[layout.position_key(partition)], args=arguments)
+        return outcome
+
+
+class MemoryStore:
+    """The same in memory, for property tests: plain dictionaries, no expiry."""
+
+    def __init__(self) -> None:
+        self.positions: dict[int, Position] = {}
+        self.tickets: dict[tuple[int, str], bytes] = {}
+        self.history: dict[tuple[int, str], list[bytes]] = {}
+        self.buckets: dict[tuple[int, str, int, str], dict[str, int]] = {}
+        self.gauges: dict[tuple[int, str], int] = {}
+        self.schedule: dict[tuple[int, str], int] = {}
+        self.listed: dict[tuple[int, TimerState, str], int] = {}
+        self.outbox: list[tuple[int, bytes]] = []
+
+    async def claim(self, partition: int) -> Position:
+        old = self.positions.get(partition, Position(0))
+        taken = Position(old.epoch + 1, old.step, old.next_offset, old.last, old.clock_us)
+        self.positions[partition] = taken
+        return taken
+
+    async def entries(self, partition: int, keys: Sequence[str]) -> dict[str, Entry]:
+        return {
+            key: layout.unpack_entry(self.tickets[partition, key]) for key in keys if (partition, key) in self.tickets
+        }
+
+    async def facts(self, partition: int, keys: Sequence[str]) -> dict[str, list[Fact]]:
+        return {key: [layout.unpack_fact(one) for one in self.history.get((partition, key), ())] for key in keys}
+
+    async def due(self, partition: int, clock_us: int, limit: int) -> list[str]:
+        found = sorted((at, key) for (p, key), at in self.schedule.items() if p == partition and at <= clock_us)
+        return [key for _, key in found[:limit]]
+
+    async def apply(self, partition: int, before: Position, after: Position, delta: Delta) -> None:
+        if self.positions.get(partition) != before:
+            raise Fenced(f"partition {partition} is not at step {before.step} of epoch {before.epoch}")
+        for key, entry in delta.entries.items():
+            self.tickets[partition, key] = entry
+        for key, facts in delta.facts.items():
+            self.history.setdefault((partition, key), []).extend(facts)
+        for (resolution, start_s, segment), amounts in delta.buckets.items():
+            counters = self.buckets.setdefault((partition, resolution, start_s, segment), {})
+            _add(counters, amounts)
+        for segment, amount in delta.gauge.items():
+            self.gauges[partition, segment] = self.gauges.get((partition, segment), 0) + amount
+        for key, at in delta.due.items():
+            if at is None:
+                self.schedule.pop((partition, key), None)
+            else:
+                self.schedule[partition, key] = at
+        for state, member in delta.unlisted:
+            self.listed.pop((partition, state, member), None)
+        for (state, member), score in delta.listed.items():
+            self.listed[partition, state, member] = score
+        self.outbox += [(partition, codec.encode(event)) for event in delta.events]
+        self.positions[partition] = after
+
+
+def _add(counters: dict[str, int], amounts: Mapping[str, int]) -> None:
+    for field, amount in amounts.items():
+        total = counters.get(field, 0) + amount
+        if total:
+            counters[field] = total
+        else:
+            counters.pop(field, None)
+
+
+def _changes(partition: int, after: Position, delta: Delta) -> dict[str, Any]:
+    """The changes in the form that ``apply.lua`` reads: lists of ``[key, …]`` for each kind of command."""
+    gone = [key for key, at in delta.due.items() if at is None]
+    scheduled = [(at, key) for key, at in delta.due.items() if at is not None]
+    zrem = [[layout.due_key(partition), *gone]] if gone else []
+    zadd = [[layout.due_key(partition), *_texts(scheduled)]] if scheduled else []
+    for state in TimerState:
+        key = layout.timers_key(partition, state)
+        if left := [member for s, member in delta.unlisted if s is state]:
+            zrem.append([key, *left])
+        if entered := [(score, member) for (s, member), score in delta.listed.items() if s is state]:
+            zadd.append([key, *_texts(entered)])
+    touched = {segment for _, _, segment in delta.buckets}
+    if touched:
+        at_s = after.clock_us // SECOND_US
+        zadd.append([layout.segments_key(partition), *_texts((at_s, segment) for segment in touched)])
+    add = [
+        [
+            layout.bucket_key(partition, resolution, start_s, segment),
+            str(delta.expires[resolution, start_s, segment]),
+            *_texts((field, amount) for field, amount in amounts.items() if amount),
+        ]
+        for (resolution, start_s, segment), amounts in delta.buckets.items()
+    ]
+    if delta.gauge:
+        add.append([layout.gauge_key(partition), "", *_texts((s, n) for s, n in delta.gauge.items() if n)])
+    return {
+        "set": [[_ticket(partition, key), entry] for key, entry in delta.entries.items()],
+        "push": [[_facts(partition, key), *facts] for key, facts in delta.facts.items()],
+        "add": add,
+        "zrem": zrem,
+        "zadd": zadd,
+        "append": [
+            [layout.outbox_key(partition), event.event_id, event.key, codec.encode(event)] for event in delta.events
+        ],
+        "position": _texts((("next", after.next_offset), ("last", after.last), ("clock_us", after.clock_us))),
+    }
+
+
+def _texts(pairs: Iterable[tuple[object, object]]) -> list[str]:
+    """Pairs, flat, as text: Lua's numbers would lose digits of large integers."""
+    return [str(part) for part in chain.from_iterable(pairs)]
+
+
+def _ticket(partition: int, key: str) -> str:
+    return f"{layout.slot(partition)}t:{key}"
+
+
+def _facts(partition: int, key: str) -> str:
+    return f"{layout.slot(partition)}f:{key}"

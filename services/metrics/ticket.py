@@ -1,0 +1,184 @@
+"""The fold: a ticket's facts, in order, become a Ticket.
+
+``step`` folds one more fact that is newer than all before it; ``fold`` starts over from a sorted list. The two agree:
+folding a list is stepping through it, so any order of arrival ends in the state of the sorted replay.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from msgspec import UNSET, structs
+
+from schemas.sla import SlaMetric
+from schemas.state import Fact, Gone, Mark, Rated, Ticket, Who
+from schemas.ticket import DONE, ActorKind, Kind, Status, Visibility
+from services.metrics import sla
+from services.metrics.rules import Promise, Rules
+
+_PLAIN: Final = ("channel", "team", "agent", "priority", "brand", "tier")
+
+_TELLS_OF_SOLVING: Final = frozenset({Kind.CREATED, Kind.STATUS_CHANGED})
+"""A ticket first seen solved in passing (a comment on it, say) was solved at a time we do not know."""
+
+Move = tuple[int, Who, int]
+"""The backlog's change ``(at_us, attributes, +1 or -1)``."""
+
+
+def step(
+    ticket: Ticket, fact: Fact, rules: Rules, retracted: frozenset[str] = frozenset()
+) -> tuple[Ticket, list[Move]]:
+    """The ticket after ``fact``, which is newer than every fact in it, and how the backlog moved.
+
+    Pure: ``ticket`` is left as it was. ``retracted`` are ids of messages that turned out never to have been public.
+    """
+    after = copy.copy(ticket)
+    after.last = fact.order
+    after.facts += 1
+    if ticket.facts == 0:
+        after.seen_us = fact.at_us
+    after.imported = ticket.imported or fact.imported
+    _attributes(after, fact)
+    _existence(after, fact)
+    _solving(ticket, after, fact, rules)
+    promises = rules.promises(after.source, after.who)
+    if fact.kind is Kind.MESSAGE_ADDED and fact.message_id not in retracted:
+        _message(after, fact, promises, rules)
+    elif fact.kind is Kind.CSAT_RECEIVED and fact.positive is not None:
+        after.rated = Rated(fact.at_us, after.who, fact.positive)
+    after.timers = sla.reckoned(after, fact.at_us, promises, rules)
+    return after, _moves(ticket, after, fact.at_us)
+
+
+def fold(source: str, ticket_id: str, facts: Sequence[Fact], rules: Rules) -> tuple[Ticket, list[Move]]:
+    """The ticket of ``facts``, which are sorted by their order and without duplicates, and every backlog move."""
+    ticket = Ticket(source, ticket_id)
+    retracted = retractions(facts)
+    moves: list[Move] = []
+    for fact in facts:
+        ticket, moved = step(ticket, fact, rules, retracted)
+        moves += moved
+    return ticket, moves
+
+
+def retractions(facts: Iterable[Fact]) -> frozenset[str]:
+    """Ids of the messages that were taken back: they count as if they had never been public."""
+    return frozenset(f.message_id for f in facts if f.kind is Kind.MESSAGE_RETRACTED and f.message_id is not None)
+
+
+def needs_history(fact: Fact) -> bool:
+    """Whether this fact changes how earlier ones read, so that the ticket must be folded from the start."""
+    return fact.kind is Kind.MESSAGE_RETRACTED
+
+
+def in_backlog(ticket: Ticket) -> bool:
+    """Backlog: neither solved nor closed, and still on the books (semantics.md §a)."""
+    return ticket.facts > 0 and ticket.gone is None and ticket.status is not None and ticket.status not in DONE
+
+
+def _attributes(after: Ticket, fact: Fact) -> None:
+    stated = fact.stated
+    if stated.status is not UNSET and stated.status is not after.status:
+        after.status = stated.status
+        after.status_since_us = fact.at_us
+    if stated.requester is not UNSET:
+        after.requester = stated.requester
+    if stated.organisation is not UNSET:
+        after.organisation = stated.organisation
+    changed: dict[str, Any] = {
+        name: value
+        for name in _PLAIN
+        if (value := getattr(stated, name)) is not UNSET and value != getattr(after.who, name)
+    }
+    tags = tuple(sorted(stated.tags)) if stated.tags is not UNSET else after.who.tags
+    if fact.tags_added or fact.tags_removed:
+        tags = tuple(sorted((set(tags) | set(fact.tags_added)) - set(fact.tags_removed)))
+    if tags != after.who.tags:
+        changed["tags"] = tags
+    if changed:
+        after.who = structs.replace(after.who, **changed)
+
+
+def _existence(after: Ticket, fact: Fact) -> None:
+    if fact.kind is Kind.CREATED and not after.born:
+        after.born = True
+        after.opened_by = fact.actor
+        if after.status is None:
+            after.status = Status.NEW
+            after.status_since_us = fact.at_us
+    elif fact.kind is Kind.DELETED:
+        after.gone, after.gone_us = Gone.DELETED, fact.at_us
+    elif fact.kind is Kind.MERGED:
+        after.gone, after.gone_us, after.merged_into = Gone.MERGED, fact.at_us, fact.into
+    elif fact.kind is Kind.RESTORED:
+        after.gone, after.gone_us = None, None
+    if after.created_us is None:
+        born_us = fact.stated.created_us
+        if born_us is UNSET and fact.kind is Kind.CREATED:
+            born_us = fact.at_us
+        if born_us is not UNSET:
+            after.created_us = born_us
+            after.created = Mark(born_us, after.who)
+            if after.status_since_us == fact.at_us:
+                after.status_since_us = born_us if fact.kind is Kind.CREATED else fact.at_us
+
+
+def _solving(before: Ticket, after: Ticket, fact: Fact, rules: Rules) -> None:
+    was, now = before.status in DONE, after.status in DONE
+    if now and not was:
+        after.awaiting_us = None
+        if before.status is None and fact.kind not in _TELLS_OF_SOLVING:
+            return
+        after.solved = _measured(after, fact.at_us, rules)
+        if after.first_solved is None:
+            after.first_solved = after.solved
+    elif was and not now:
+        after.reopens += 1
+
+
+def _message(after: Ticket, fact: Fact, promises: dict[SlaMetric, Promise], rules: Rules) -> None:
+    if fact.visibility is not Visibility.PUBLIC or not after.born:
+        return
+    if fact.actor is ActorKind.AGENT:
+        opening = fact.opening or (after.opened_by is ActorKind.AGENT and fact.at_us == after.created_us)
+        if opening:
+            return
+        after.replies += 1
+        after.awaiting_us = None
+        if after.first_reply is None:
+            after.first_reply = _measured(after, fact.at_us, rules)
+    elif fact.actor is ActorKind.CUSTOMER and after.awaiting_us is None and not fact.opening:
+        after.awaiting_us = fact.at_us
+        promise = promises.get(SlaMetric.NEXT_RESPONSE)
+        if after.first_reply is not None or (promise is not None and promise.from_first_message):
+            after.cycles += 1
+
+
+def _measured(after: Ticket, at_us: int, rules: Rules) -> Mark:
+    """A mark at ``at_us`` with the time since creation on both clocks; none where creation is unknown."""
+    created_us = after.created_us
+    if created_us is None:
+        return Mark(at_us, after.who)
+    promises = rules.promises(after.source, after.who)
+    named = next((p.calendar_name for p in promises.values()), None)
+    business = rules.calendar(named) if named is not None else rules.business
+    return Mark(
+        at_us,
+        after.who,
+        max(0, at_us - created_us) // 1000,
+        business.elapsed(created_us, at_us) // 1000,
+    )
+
+
+def _moves(before: Ticket, after: Ticket, at_us: int) -> list[Move]:
+    was, now = in_backlog(before), in_backlog(after)
+    if was == now and (not now or before.who is after.who or before.who == after.who):
+        return []
+    moves: list[Move] = []
+    if was:
+        moves.append((at_us, before.who, -1))
+    if now:
+        moves.append((at_us, after.who, 1))
+    return moves

@@ -1,0 +1,240 @@
+"""The stream processor: reads ticket events in batches, folds them, and lets the clock of the log break promises.
+
+One loop owns every partition that the group gave to this process. What it does with a batch: decode, load what is
+missing, compute, dead-letter what cannot be read, then one fenced step in Redis. A crash between any two of these
+leaves the position where it was, and the batch is read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Final, TypeVar
+
+import structlog
+
+from schemas import codec
+from schemas.failure import Invalid, NotNow
+from schemas.instant import from_datetime
+from schemas.sla import SlaKind
+from schemas.state import Fact
+from schemas.topics import TICKETS_DLQ
+from services import clock
+from services.metrics.delta import Delta
+from services.metrics.engine import Engine
+from services.metrics.fact import fact
+from services.metrics.meters import Meters
+from services.metrics.outbox import Outbox
+from services.metrics.partition import Partition, Resumed
+from services.metrics.store import Fenced, Store
+from services.operate.health import Health
+from services.stream.consumer import BatchConsumer
+from services.stream.dead_letter import from_record
+from services.stream.producer import Producer
+from services.stream.record import Outgoing, Record
+
+BATCH: Final = 2000
+DUE: Final = 1000
+_TICK_S: Final = 0.05
+_COMMIT_S: Final = 5.0
+_BEAT_S: Final = 60.0
+_LONGEST_WAIT_S: Final = 5.0
+_FENCED_S: Final = 0.5
+
+log = structlog.get_logger("metrics")
+Answer = TypeVar("Answer")
+
+
+class Worker:
+    """The loop. ``run`` returns after ``stop``, with the batch in hand applied."""
+
+    def __init__(
+        self,
+        consumer: BatchConsumer,
+        store: Store,
+        engine: Engine,
+        producer: Producer,
+        outbox: Outbox,
+        meters: Meters,
+        health: Health,
+    ) -> None:
+        self._consumer = consumer
+        self._store = store
+        self._engine = engine
+        self._producer = producer
+        self._outbox = outbox
+        self._meters = meters
+        self._health = health
+        self._held: dict[int, Partition] = {}
+        self._ticked_s = 0.0
+        self._committed_s = 0.0
+        self._stop = asyncio.Event()
+
+    def problem(self) -> str | None:
+        """Why this worker is not ready, in one sentence."""
+        if not self._consumer.owned:
+            return "The consumer group has given this worker no partition yet."
+        if missing := self._consumer.owned - self._held.keys():
+            return f"{len(missing)} of {len(self._consumer.owned)} partitions are not taken over yet."
+        return None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until ``stop``."""
+        self._stop = stop
+        try:
+            await self._patiently("kafka", self._consumer.start)
+            while not stop.is_set():
+                self._health.beat("metrics-loop", _BEAT_S)
+                await self._take_over()
+                batches = await self._consumer.fetch(BATCH)
+                began_s = clock.steady_s()
+                for number, records in batches.items():
+                    await self._absorb(number, records)
+                if batches:
+                    self._meters.batch_seconds.observe(clock.steady_s() - began_s)
+                await self._tick()
+                await self._commit()
+        except NotNow as wait:
+            # A stop while a dependency is away: the batch in hand stays in the log and is read again.
+            log.warning("stopped_waiting", why=wait.what)
+        finally:
+            self._health.rest("metrics-loop")
+            await self._consumer.stop()
+
+    async def _take_over(self) -> None:
+        """Claims what the group gave us and forgets what it took."""
+        owned = self._consumer.owned
+        for number in self._held.keys() - owned:
+            del self._held[number]
+            self._meters.lag.remove(str(number))
+        for number in self._consumer.newly_owned() | (owned - self._held.keys()):
+            self._held.pop(number, None)
+            position = await self._patiently("redis", partial(self._store.claim, number))
+            first, end = await self._patiently("kafka", partial(self._consumer.ends, number))
+            held = Partition(number, position)
+            offset, how = held.resume(first, end)
+            if how is Resumed.GAP:
+                log.error("log_gap", partition=number, lost=first - position.next_offset)
+                held.position = replace(held.position, next_offset=first, last="")
+            elif how is Resumed.RECREATED:
+                log.warning("topic_recreated", partition=number, expected=position.next_offset, end=end)
+            self._consumer.seek(number, offset)
+            self._held[number] = held
+            self._meters.resumed.labels(how.value).inc()
+            log.info("partition_taken", partition=number, how=how.value, offset=offset, epoch=position.epoch)
+        self._outbox.partitions = set(self._held)
+
+    async def _absorb(self, number: int, records: list[Record]) -> None:
+        held = self._held.get(number)
+        if held is None:
+            return
+        verified = held.verified(records)
+        if verified is None:
+            first, _ = await self._patiently("kafka", partial(self._consumer.ends, number))
+            log.warning("topic_recreated", partition=number, expected=held.position.next_offset)
+            self._meters.resumed.labels(Resumed.RECREATED.value).inc()
+            self._consumer.seek(number, held.restart(first))
+            return
+        verified = [record for record in verified if record.offset >= held.position.next_offset]
+        if verified:
+            await self._process(held, verified)
+
+    async def _process(self, held: Partition, records: list[Record]) -> None:
+        number = held.number
+        incoming: dict[str, list[Fact]] = {}
+        letters: list[Outgoing] = []
+        for record in records:
+            try:
+                event = codec.decode_ticket(record.value or b"")
+                incoming.setdefault(event.key, []).append(fact(event))
+            except Invalid as failure:
+                letters.append(from_record(record, failure, TICKETS_DLQ, "metrics", clock.now_us()))
+        if letters:
+            await self._patiently("kafka", partial(self._producer.send, letters))
+            self._meters.events.labels("dead_letter").inc(len(letters))
+        keys = list(incoming)
+        entries = await self._patiently("redis", partial(self._store.entries, number, keys))
+        needed = self._engine.histories(entries, incoming)
+        history = await self._patiently("redis", partial(self._store.facts, number, needed)) if needed else {}
+        clock_us = held.clock(self._consumer.caught_up_us(number), records[-1])
+        delta, tally = self._engine.batch(entries, incoming, history, clock_us, clock.now_us())
+        if not await self._apply(held, records[-1], clock_us, delta):
+            return
+        self._meters.events.labels("folded").inc(tally.events - tally.duplicates)
+        self._meters.events.labels("duplicate").inc(tally.duplicates)
+        self._meters.refolds.inc(tally.refolds)
+        self._meters.expired.inc(tally.expired)
+
+    async def _tick(self) -> None:
+        """Lets the clock announce what it brought, and shows where every partition stands."""
+        now_s = clock.steady_s()
+        if now_s - self._ticked_s < _TICK_S:
+            return
+        self._ticked_s = now_s
+        for number, held in list(self._held.items()):
+            clock_us = held.clock(self._consumer.caught_up_us(number), None)
+            label = str(number)
+            self._meters.lag.labels(label).set(self._consumer.lag(number))
+            self._meters.watermark.labels(label).set(clock_us / 1e6)
+            self._meters.clock_lag.labels(label).set(max(0.0, (clock.now_us() - clock_us) / 1e6))
+            while keys := await self._patiently("redis", partial(self._store.due, number, clock_us, DUE)):
+                entries = await self._patiently("redis", partial(self._store.entries, number, keys))
+                delta = self._engine.tick(entries, clock_us)
+                for key in keys:
+                    delta.due.setdefault(key, None)
+                if not await self._apply(held, None, clock_us, delta):
+                    break
+                for event in delta.events:
+                    if event.kind is SlaKind.BREACHED and event.breached_at is not None:
+                        late_us = clock.now_us() - from_datetime(event.breached_at)
+                        self._meters.announce_delay.observe(late_us / 1e6)
+                if len(keys) < DUE:
+                    break
+
+    async def _apply(self, held: Partition, last: Record | None, clock_us: int, delta: Delta) -> bool:
+        """One fenced step. False when it was refused: the partition is taken over anew from where it stands."""
+        after = held.position.after(last, clock_us)
+        try:
+            await self._patiently("redis", partial(self._store.apply, held.number, held.position, after, delta))
+        except Fenced as refusal:
+            self._meters.fenced.inc()
+            log.warning("fenced", partition=held.number, why=str(refusal))
+            self._held.pop(held.number, None)
+            # If two workers believe that they own this partition, the pause lets the group decide between them.
+            await self._pause(_FENCED_S)
+            return False
+        held.position = after
+        for event in delta.events:
+            self._meters.announced.labels(event.kind.value).inc()
+        if delta.events:
+            self._outbox.notify()
+        return True
+
+    async def _commit(self) -> None:
+        now_s = clock.steady_s()
+        if now_s - self._committed_s >= _COMMIT_S and self._held:
+            self._committed_s = now_s
+            await self._consumer.commit({n: held.position.next_offset for n, held in self._held.items()})
+
+    async def _patiently(self, dependency: str, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        """``call``, until it is not refused with ``NotNow``; once a stop is asked for, the refusal is passed on."""
+        pause_s = 0.1
+        while True:
+            try:
+                return await call()
+            except NotNow as wait:
+                if self._stop.is_set():
+                    raise
+                self._meters.waits.labels(dependency).inc()
+                log.warning("waiting", dependency=dependency, why=wait.what)
+                self._health.beat("metrics-loop", _BEAT_S)
+                await self._pause(pause_s)
+                pause_s = min(_LONGEST_WAIT_S, pause_s * 2)
+
+    async def _pause(self, pause_s: float) -> None:
+        """Waits, unless a stop comes first."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), pause_s)
