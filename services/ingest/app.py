@@ -48,7 +48,10 @@ def build(
     max_in_flight: int = MAX_IN_FLIGHT,
     read_deadline_s: float = READ_S,
 ) -> FastAPI:
-    """The HTTP app. At most ``max_in_flight`` deliveries wait for Kafka at a time. Raises ``ConfigInvalid`` with a line for each source that cannot work."""
+    """The HTTP app. At most ``max_in_flight`` deliveries wait for Kafka at a time.
+
+    Raises ``ConfigInvalid`` with a line for each source that cannot work.
+    """
     intake = Intake(
         sender,
         dedupe,
