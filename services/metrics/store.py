@@ -92,19 +92,19 @@ class RedisStore:
         return [key.decode() for key in found]
 
     async def apply(self, partition: int, before: Position, after: Position, delta: Delta) -> None:
-        changes = msgspec.msgpack.encode(_changes(partition, after, delta))
-        step_id = uuid4().hex
+        values: list[bytes] = []
+        changes = msgspec.msgpack.encode(_changes(partition, after, delta, values))
+        arguments: list[str | bytes] = [str(before.epoch), str(before.step), uuid4().hex, changes, *values]
         with away():
             try:
-                outcome = await self._step(partition, before, step_id, changes)
+                outcome = await self._step(partition, arguments)
             except (exceptions.TimeoutError, exceptions.ConnectionError):
                 # The answer was lost, not necessarily the step: the same id asks again and is not done twice.
-                outcome = await self._step(partition, before, step_id, changes)
+                outcome = await self._step(partition, arguments)
         if outcome == b"fenced":
             raise Fenced(f"partition {partition} is not at step {before.step} of epoch {before.epoch}")
 
-    async def _step(self, partition: int, before: Position, step_id: str, changes: bytes) -> bytes:
-        arguments: list[str | bytes] = [str(before.epoch), str(before.step), step_id, changes]
+    async def _step(self, partition: int, arguments: list[str | bytes]) -> bytes:
         outcome: bytes = await self._apply(keys=[layout.position_key(partition)], args=arguments)
         return outcome
 
@@ -174,8 +174,20 @@ def _add(counters: dict[str, int], amounts: Mapping[str, int]) -> None:
             counters.pop(field, None)
 
 
-def _changes(partition: int, after: Position, delta: Delta) -> dict[str, Any]:
-    """The changes in the form that ``apply.lua`` reads: lists of ``[key, …]`` for each kind of command."""
+_VALUES_FROM: Final = 5
+"""The place of the first packed value among the arguments of ``apply.lua``."""
+
+
+def _changes(partition: int, after: Position, delta: Delta, values: list[bytes]) -> dict[str, Any]:
+    """The changes in the form that ``apply.lua`` reads: lists of ``[key, …]`` for each kind of command.
+
+    Packed values are appended to ``values`` and named by their place.
+    """
+
+    def placed(value: bytes) -> int:
+        values.append(value)
+        return len(values) - 1 + _VALUES_FROM
+
     gone = [key for key, at in delta.due.items() if at is None]
     scheduled = [(at, key) for key, at in delta.due.items() if at is not None]
     zrem = [[layout.due_key(partition), *gone]] if gone else []
@@ -201,13 +213,14 @@ def _changes(partition: int, after: Position, delta: Delta) -> dict[str, Any]:
     if delta.gauge:
         add.append([layout.gauge_key(partition), "", *_texts((s, n) for s, n in delta.gauge.items() if n)])
     return {
-        "set": [[_ticket(partition, key), entry] for key, entry in delta.entries.items()],
-        "push": [[_facts(partition, key), *facts] for key, facts in delta.facts.items()],
+        "set": [[_ticket(partition, key), placed(entry)] for key, entry in delta.entries.items()],
+        "push": [[_facts(partition, key), *map(placed, facts)] for key, facts in delta.facts.items()],
         "add": add,
         "zrem": zrem,
         "zadd": zadd,
         "append": [
-            [layout.outbox_key(partition), event.event_id, event.key, codec.encode(event)] for event in delta.events
+            [layout.outbox_key(partition), event.event_id, event.key, placed(codec.encode(event))]
+            for event in delta.events
         ],
         "position": _texts((("next", after.next_offset), ("last", after.last), ("clock_us", after.clock_us))),
     }

@@ -1,5 +1,6 @@
 -- One batch, all or nothing. Refused unless the partition is where the worker left it.
--- KEYS[1] position; ARGV[1] epoch, ARGV[2] step, ARGV[3] id of this step, ARGV[4] the changes (MessagePack).
+-- KEYS[1] position; ARGV[1] epoch, ARGV[2] step, ARGV[3] id of this step, ARGV[4] the changes (MessagePack),
+-- ARGV[5…] the packed values that the changes name by their place: cmsgpack does not know binary strings.
 local epoch, step, applied = unpack(redis.call('HMGET', KEYS[1], 'epoch', 'step', 'applied'))
 if epoch ~= ARGV[1] then
   return 'fenced'
@@ -14,11 +15,11 @@ end
 local changes = cmsgpack.unpack(ARGV[4])
 
 for _, change in ipairs(changes.set) do
-  redis.call('SET', change[1], change[2])
+  redis.call('SET', change[1], ARGV[change[2]])
 end
 for _, change in ipairs(changes.push) do
   for at = 2, #change do
-    redis.call('RPUSH', change[1], change[at])
+    redis.call('RPUSH', change[1], ARGV[change[at]])
   end
 end
 for _, change in ipairs(changes.add) do
@@ -43,7 +44,7 @@ for _, change in ipairs(changes.zadd) do
   end
 end
 for _, change in ipairs(changes.append) do
-  redis.call('XADD', change[1], '*', 'id', change[2], 'key', change[3], 'value', change[4])
+  redis.call('XADD', change[1], '*', 'id', change[2], 'key', change[3], 'value', ARGV[change[4]])
 end
 
 redis.call('HSET', KEYS[1], 'applied', ARGV[3], unpack(changes.position))

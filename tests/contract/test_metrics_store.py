@@ -1,0 +1,168 @@
+"""One contract, two stores: what the worker relies on holds in memory and in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis import exceptions
+
+from schemas.instant import to_datetime
+from schemas.sla import SlaEvent, SlaKind, SlaMetric
+from schemas.state import Entry, Fact, Ticket, TimerState, bucket_key, gauge_key, outbox_key, pack, timers_key
+from schemas.ticket import Kind
+from services.metrics.delta import Delta
+from services.metrics.position import Position
+from services.metrics.store import Fenced, MemoryStore, RedisStore, Store
+from services.state import client
+
+AT_US = 1_800_000_000_000_000
+EXPIRES_S = AT_US // 1_000_000 + 3_600_000_000
+KEY = "zendesk:1"
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    redis = client.writer(request.getfixturevalue("redis_db"))
+    yield RedisStore(redis)
+    await redis.aclose()
+
+
+def event(revision: int) -> SlaEvent:
+    return SlaEvent(
+        event_id=f"e{revision}",
+        kind=SlaKind.BREACHED,
+        source="zendesk",
+        ticket_id="1",
+        metric=SlaMetric.FIRST_RESPONSE,
+        cycle=1,
+        revision=revision,
+        policy="vip",
+        target_s=60,
+        elapsed_s=61,
+        detected_at=to_datetime(AT_US),
+    )
+
+
+def delta(number: int = 1) -> Delta:
+    fact = Fact(AT_US + number, 0, number.to_bytes(16, "big"), Kind.CREATED)
+    bucket = ("1h", 1_799_999_200, "all")
+    return Delta(
+        entries={KEY: pack(Entry(Ticket("zendesk", "1", facts=number)))},
+        facts={KEY: [pack(fact)]},
+        buckets={bucket: {"c": number}},
+        expires={bucket: EXPIRES_S},
+        gauge={"all": 1},
+        due={KEY: AT_US + number},
+        listed={(TimerState.RUNNING, "zendesk\x1f1\x1ffirst_response\x1f"): AT_US},
+        events=[event(number)],
+    )
+
+
+async def test_a_claim_begins_a_new_epoch_and_keeps_the_place(store: Store) -> None:
+    first = await store.claim(3)
+    after = replace(first, step=1, next_offset=7, last="6:1:ab", clock_us=AT_US)
+    await store.apply(3, first, after, Delta())
+    second = await store.claim(3)
+    assert (second.epoch, second.step) == (first.epoch + 1, 1)
+    assert (second.next_offset, second.last, second.clock_us) == (7, "6:1:ab", AT_US)
+
+
+async def test_what_was_applied_can_be_loaded(store: Store) -> None:
+    position = await store.claim(0)
+    await store.apply(0, position, position.after(None, AT_US), delta())
+    assert (await store.entries(0, [KEY, "zendesk:2"])) == {KEY: Entry(Ticket("zendesk", "1", facts=1))}
+    assert [fact.at_us for fact in (await store.facts(0, [KEY]))[KEY]] == [AT_US + 1]
+    assert await store.entries(1, [KEY]) == {}
+    assert await store.entries(0, []) == {}
+
+
+async def test_a_worker_that_lost_the_partition_is_refused_and_changes_nothing(store: Store) -> None:
+    zombie = await store.claim(0)
+    owner = await store.claim(0)
+    with pytest.raises(Fenced):
+        await store.apply(0, zombie, zombie.after(None, AT_US), delta())
+    assert await store.entries(0, [KEY]) == {}
+    await store.apply(0, owner, owner.after(None, AT_US), delta())
+    assert KEY in await store.entries(0, [KEY])
+
+
+async def test_the_same_batch_is_not_applied_twice(store: Store) -> None:
+    position = await store.claim(0)
+    await store.apply(0, position, position.after(None, AT_US), delta())
+    with pytest.raises(Fenced):
+        await store.apply(0, position, position.after(None, AT_US), delta())
+    assert len((await store.facts(0, [KEY]))[KEY]) == 1
+
+
+async def test_a_store_that_went_back_in_time_refuses_the_next_batch(store: Store) -> None:
+    position = await store.claim(0)
+    ahead = replace(position, step=position.step + 5)
+    with pytest.raises(Fenced):
+        await store.apply(0, ahead, ahead.after(None, AT_US), delta())
+
+
+async def test_due_tickets_come_longest_overdue_first_and_only_in_their_time(store: Store) -> None:
+    position = await store.claim(0)
+    changes = Delta(due={"z:late": AT_US - 10, "z:now": AT_US, "z:soon": AT_US + 1, "z:later": AT_US + 50})
+    following = position.after(None, AT_US)
+    await store.apply(0, position, following, changes)
+    assert await store.due(0, AT_US, 10) == ["z:late", "z:now"]
+    assert await store.due(0, AT_US, 1) == ["z:late"]
+    await store.apply(0, following, following.after(None, AT_US), Delta(due={"z:late": None}))
+    assert await store.due(0, AT_US, 10) == ["z:now"]
+    assert await store.due(1, AT_US, 10) == []
+
+
+async def test_redis_holds_counters_lists_and_the_outbox_where_readers_look(redis_db: str) -> None:
+    redis: Any = client.writer(redis_db)
+    store = RedisStore(redis)
+    position = await store.claim(0)
+    following = position.after(None, AT_US)
+    await store.apply(0, position, following, delta(2))
+    key = bucket_key(0, "1h", 1_799_999_200, "all")
+    assert await redis.hgetall(key) == {b"c": b"2"}
+    assert await redis.expiretime(key) == EXPIRES_S
+    assert await redis.hgetall(gauge_key(0)) == {b"all": b"1"}
+    assert await redis.zrange(timers_key(0, TimerState.RUNNING), 0, -1, withscores=True) == [
+        (b"zendesk\x1f1\x1ffirst_response\x1f", float(AT_US))
+    ]
+    [(_, fields)] = await redis.xrange(outbox_key(0))
+    assert fields[b"id"] == b"e2"
+
+    taken_back = delta(3)
+    taken_back.buckets = {("1h", 1_799_999_200, "all"): {"c": -2}}
+    taken_back.gauge = {"all": -1}
+    await store.apply(0, following, following.after(None, AT_US), taken_back)
+    assert await redis.exists(key) == 0, "a counter at zero is not kept"
+    assert await redis.exists(gauge_key(0)) == 0
+    await redis.aclose()
+
+
+async def test_a_step_whose_answer_was_lost_is_asked_for_again_and_done_once(redis_db: str) -> None:
+    redis: Any = client.writer(redis_db)
+    store = RedisStore(redis)
+    position = await store.claim(0)
+    real, calls = store._apply, []
+
+    async def loses_the_first_answer(**arguments: Any) -> Any:
+        calls.append(await real(**arguments))
+        if len(calls) == 1:
+            raise exceptions.TimeoutError("lost")
+        return calls[-1]
+
+    store._apply = loses_the_first_answer
+    await store.apply(0, position, position.after(None, AT_US), delta())
+    assert calls == [b"done", b"applied"]
+    assert await redis.hgetall(gauge_key(0)) == {b"all": b"1"}
+    await redis.aclose()
+
+
+def test_positions_never_let_the_clock_go_back() -> None:
+    position = Position(1, clock_us=AT_US)
+    assert position.after(None, AT_US - 5).clock_us == AT_US
