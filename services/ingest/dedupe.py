@@ -125,21 +125,30 @@ class InTurn:
     @asynccontextmanager
     async def of(self, key: str, deadline_s: float) -> AsyncIterator[None]:
         """Waits until no other holder of ``key`` is left; raises :class:`NotNow` after ``deadline_s``."""
-        lock, holders = self._queues.get(key, (asyncio.Lock(), 0))
+        lock, holders = self._queues.get(key, (None, 0))
+        if lock is None:
+            lock = asyncio.Lock()
         self._queues[key] = (lock, holders + 1)
         try:
-            try:
-                async with asyncio.timeout(deadline_s):
-                    await lock.acquire()
-            except TimeoutError:
-                raise NotNow("Another copy of this delivery is still waiting") from None
+            await _acquired(lock, deadline_s, alone=holders == 0)
             try:
                 yield
             finally:
                 lock.release()
         finally:
-            lock, holders = self._queues[key]
+            _, holders = self._queues[key]
             if holders == 1:
                 del self._queues[key]
             else:
                 self._queues[key] = (lock, holders - 1)
+
+
+async def _acquired(lock: asyncio.Lock, deadline_s: float, alone: bool) -> None:
+    if alone:
+        await lock.acquire()  # cannot wait, so it needs no timer: nearly every delivery has no copy under way
+        return
+    try:
+        async with asyncio.timeout(deadline_s):
+            await lock.acquire()
+    except TimeoutError:
+        raise NotNow("Another copy of this delivery is still waiting") from None

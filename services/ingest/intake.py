@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -86,28 +85,26 @@ class Intake:
     async def take(self, delivery: Delivery, source: Ready) -> Receipt:
         """Returns once Kafka has the delivery. Raises :class:`Invalid` only for NOT_JSON, and writes nothing then;
         anything else that cannot be understood goes to the dead letters. Raises :class:`NotNow`."""
-        async with self._slot():
-            try:
-                events = normalise(delivery, source.settings)
-            except Invalid as failure:
-                if failure.reason is Reason.NOT_JSON:
-                    raise
-                return await self._dead_letter(delivery, failure)
-            if not events:
-                return await self._only_raw(delivery, source)
-            return await self._events(delivery, source, list({event.event_id: event for event in events}.values()))
-
-    @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
         if self._in_flight >= self._max_in_flight:
-            raise Busy("too many deliveries wait for Kafka", retry_after_s=5.0)
+            raise Busy("Too many deliveries wait for Kafka", retry_after_s=5.0)
         self._in_flight += 1
-        self._measures.in_flight.inc()
+        self._measures.in_flight.set(self._in_flight)
         try:
-            yield
+            return await self._taken(delivery, source)
         finally:
             self._in_flight -= 1
-            self._measures.in_flight.dec()
+            self._measures.in_flight.set(self._in_flight)
+
+    async def _taken(self, delivery: Delivery, source: Ready) -> Receipt:
+        try:
+            events = normalise(delivery, source.settings)
+        except Invalid as failure:
+            if failure.reason is Reason.NOT_JSON:
+                raise
+            return await self._dead_letter(delivery, failure)
+        if not events:
+            return await self._only_raw(delivery, source)
+        return await self._events(delivery, source, list({event.event_id: event for event in events}.values()))
 
     async def _events(self, delivery: Delivery, source: Ready, events: list[TicketEvent]) -> Receipt:
         ids = [f"{delivery.source}:{event.event_id}" for event in events]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from schemas.failure import Invalid, Reason
@@ -54,5 +55,6 @@ def delivery_of(headers: Sequence[tuple[str, bytes]], body: bytes) -> Delivery:
     return Delivery(source, vendor, http, body, received_at)
 
 
+@lru_cache(maxsize=1024)
 def _keeps(name: str) -> bool:
     return (name == "content-type" or name.startswith(("x-", "webhook-"))) and not any(word in name for word in _NEVER)
