@@ -16,6 +16,7 @@ class Reason(StrEnum):
     UNSUPPORTED_FORMAT = "unsupported_format"
     UNRENDERED_TEMPLATE = "unrendered_template"
     TOO_DEEP = "too_deep"
+    TOO_LARGE = "too_large"
 
 
 class Invalid(Exception):

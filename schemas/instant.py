@@ -39,4 +39,7 @@ def parse_rfc3339(text: str) -> datetime:
     at = datetime.fromisoformat(_FRACTION.sub(lambda found: "." + found[1][:6].ljust(6, "0"), text, count=1))
     if at.tzinfo is None:
         raise ValueError("a time without an offset from UTC")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time outside the years 1 to 9999") from None

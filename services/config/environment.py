@@ -26,6 +26,11 @@ class Environment(BaseSettings):
     kafka_session_timeout_s: float = Field(
         45.0, ge=1, le=300, description="After how long without a sign of life a worker's partitions go to another."
     )
+    instance_id: str | None = Field(
+        None,
+        description="A name that this replica keeps over restarts (a StatefulSet's pod name): it then gets its partitions "
+        "back at once instead of after the session timeout.",
+    )
     redis_url: str | None = Field(None, description="redis://, rediss:// or unix:// URL of the state.")
     bind_host: str = Field("127.0.0.1", description="Address that every service listens on.")
     ingest_port: int = Field(8080, ge=0, le=65_535, description="Port of POST /webhooks/{source}.")

@@ -43,7 +43,13 @@ async def run(document: Document, environment: Environment, stop: asyncio.Event)
     producer = Producer(connection, f"{GROUP}-{os.getpid()}")
     meters = Meters(registry)
     outbox = Outbox(writer, producer, SLA, log)
-    consumer = BatchConsumer(connection, TICKETS, GROUP, environment.kafka_session_timeout_s)
+    consumer = BatchConsumer(
+        connection,
+        TICKETS,
+        GROUP,
+        session_timeout_s=environment.kafka_session_timeout_s,
+        instance_id=environment.instance_id,
+    )
     worker = Worker(consumer, RedisStore(writer), Engine(rules, kept), producer, outbox, meters, health)
     exporter = Exporter(KpiReader(reader, kept), document.windows_s, document.segments, registry)
 

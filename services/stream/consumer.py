@@ -28,13 +28,22 @@ log = structlog.get_logger("consumer")
 class BatchConsumer:
     """Reads ``topic`` as a member of ``group``."""
 
-    def __init__(self, connection: Connection, topic: str, group: str, session_timeout_s: float = 45.0) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        topic: str,
+        group: str,
+        *,
+        session_timeout_s: float = 45.0,
+        instance_id: str | None = None,
+    ) -> None:
         self._topic = topic
         self._fresh: set[int] = set()
         self._client = AIOKafkaConsumer(
             **connection.arguments(),
             client_id=group,
             group_id=group,
+            group_instance_id=f"{group}-{instance_id}" if instance_id else None,
             enable_auto_commit=False,  # A-1
             auto_offset_reset="earliest",  # A-1
             session_timeout_ms=round(session_timeout_s * 1000),

@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from schemas.failure import NotNow
+from schemas.failure import Invalid, NotNow, Reason
 from services.stream.record import Outgoing
 
 
@@ -83,8 +83,8 @@ class Producer:
     async def send(self, records: Sequence[Outgoing], deadline_s: float = 5.0) -> None:
         """Returns when every record is acknowledged by all in-sync replicas.
 
-        Raises :class:`NotNow` when that is not certain within ``deadline_s``: some of the records may be in Kafka
-        all the same, so send the same again; deterministic ids make the copies harmless.
+        Raises :class:`Invalid` for a record that no broker will ever take, and :class:`NotNow` when the
+        acknowledgement is not certain within ``deadline_s``: some records may be in Kafka all the same, so send the same again; deterministic ids make the copies harmless.
         """
         try:
             async with asyncio.timeout(deadline_s):
@@ -98,7 +98,7 @@ class Producer:
                 for future in asyncio.as_completed(futures):
                     await future
         except MessageSizeTooLargeError:
-            raise
+            raise Invalid(Reason.TOO_LARGE, "the record is larger than the topic takes") from None
         except (KafkaError, OSError, TimeoutError):
             raise NotNow("Kafka did not acknowledge in time") from None
 

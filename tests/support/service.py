@@ -1,0 +1,47 @@
+"""A service of Deskpulse as an operator runs it: a process, its settings in the environment, its log in a file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.support.wait import until
+
+
+class Service:
+    """``deskpulse NAME``, from the start until :meth:`stop` or :meth:`kill`."""
+
+    def __init__(self, name: str, environment: Mapping[str, str], log: Path) -> None:
+        self.name = name
+        self._log = log
+        with log.open("ab") as sink:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "services.cli", name],
+                env={**os.environ, **environment},
+                stdout=sink,
+                stderr=sink,
+            )
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL: no handler runs, nothing is flushed."""
+        self._process.kill()
+        self._process.wait(10)
+
+    def stop(self, grace_s: float = 15.0) -> int:
+        """SIGTERM, and the exit code."""
+        if self.running:
+            self._process.send_signal(signal.SIGTERM)
+        until(lambda: not self.running, f"{self.name} has stopped", timeout_s=grace_s)
+        return self._process.returncode
+
+    def said(self) -> str:
+        """Its log so far."""
+        return self._log.read_text(errors="replace")
