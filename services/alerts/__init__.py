@@ -1,0 +1,1 @@
+"""Alerts: SLA announcements become alerts with a lifecycle, stored, streamed and sent; and the query API."""

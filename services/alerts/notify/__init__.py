@@ -1,0 +1,1 @@
+"""How a message reaches a receiver. Every channel has the same three outcomes, see ``services.alerts.delivery``."""

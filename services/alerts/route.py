@@ -1,0 +1,39 @@
+"""Which receivers get which message, and whether a message that waited is still worth sending."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from schemas.alert import Alert, AlertEvent, AlertState
+from services.config.document import Route
+
+
+class Worth(StrEnum):
+    """Whether to send a message now."""
+
+    SEND = "send"
+    OVERTAKEN = "overtaken"
+    """Something newer happened to the alert; its own message says all of it."""
+    UNNEEDED = "unneeded"
+    """It ends an alert that this receiver never heard of."""
+
+
+def receivers(routes: Sequence[Route], alert: Alert) -> tuple[str, ...]:
+    """The receivers of every route that fits, each once, in the order of the routes."""
+    return tuple(dict.fromkeys(route.receiver for route in routes if matches(route, alert)))
+
+
+def matches(route: Route, alert: Alert) -> bool:
+    """Whether every label that the route names has one of the values it lists."""
+    return all(alert.labels.get(label) in values for label, values in route.match.items())
+
+
+def worth(event: AlertEvent, current: Alert | None, *, told: bool) -> Worth:
+    """``current`` is the alert as it stands now, ``None`` when it was forgotten; ``told`` whether this receiver ever
+    took a message about it."""
+    if current is None or current.version > event.alert.version:
+        return Worth.OVERTAKEN
+    if event.alert.state is AlertState.RESOLVED and not told:
+        return Worth.UNNEEDED
+    return Worth.SEND
