@@ -10,26 +10,23 @@ from redis.asyncio import Redis
 
 from schemas import state as layout
 from schemas.instant import SECOND_US
-from services import clock
 from services.kpi import bucket
 from services.kpi.bucket import Fields
 from services.kpi.catalogue import KPIS, Cell, Kpi
 from services.kpi.reading import Reading, reading
 from services.kpi.window import Resolution, cover
 from services.state.client import away
-
-_PARTITIONS_FOR_S = 5.0
+from services.state.partitions import Partitions
 
 
 class KpiReader:
     """Windows of KPIs, as any number of processes may read them. Calls may raise ``NotNow``."""
 
-    def __init__(self, redis: Redis, kept: tuple[Resolution, ...]) -> None:
+    def __init__(self, redis: Redis, partitions: Partitions, kept: tuple[Resolution, ...]) -> None:
         self._redis: Any = redis  # its stubs return unions of everything that any option could make it return
         self._kept = kept
         self._sum = redis.register_script((files("services.kpi") / "lua" / "sum.lua").read_text())
-        self._partitions: tuple[int, ...] = ()
-        self._partitions_s = float("-inf")
+        self._partitions = partitions
 
     async def window(self, segment: str, window_s: int, at_us: int) -> dict[str, Reading]:
         """Every KPI of one segment over the window that ends at ``at_us``."""
@@ -62,7 +59,7 @@ class KpiReader:
         """The segments of exactly these dimensions that have counted anything."""
         found: set[str] = set()
         pipeline = self._redis.pipeline(transaction=False)
-        for partition in await self._known_partitions():
+        for partition in await self._partitions.known():
             pipeline.zrange(layout.segments_key(partition), 0, -1)
         with away():
             for names in await pipeline.execute():
@@ -78,7 +75,7 @@ class KpiReader:
         return {segment: (summed[segment], gauges[segment]) for segment in segments}
 
     async def _summed(self, segments: Sequence[str], wanted: Sequence[tuple[str, int]]) -> Mapping[str, Fields]:
-        partitions = await self._known_partitions()
+        partitions = await self._partitions.known()
         asked = [(segment, partition) for segment in segments for partition in partitions]
         pipeline = self._redis.pipeline(transaction=False)
         for segment, partition in asked:
@@ -92,7 +89,7 @@ class KpiReader:
         return {segment: bucket.added(fields) for segment, fields in parts.items()}
 
     async def _gauges(self, segments: Sequence[str]) -> dict[str, int]:
-        partitions = await self._known_partitions()
+        partitions = await self._partitions.known()
         pipeline = self._redis.pipeline(transaction=False)
         for partition in partitions:
             pipeline.hmget(layout.gauge_key(partition), list(segments))
@@ -103,11 +100,3 @@ class KpiReader:
             for segment, amount in zip(segments, row, strict=True):
                 totals[segment] += int(amount or 0)
         return totals
-
-    async def _known_partitions(self) -> tuple[int, ...]:
-        now_s = clock.steady_s()
-        if now_s - self._partitions_s > _PARTITIONS_FOR_S or not self._partitions:
-            with away():
-                self._partitions = tuple(sorted(int(n) for n in await self._redis.smembers(layout.PARTITIONS_KEY)))
-            self._partitions_s = now_s
-        return self._partitions

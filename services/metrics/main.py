@@ -26,6 +26,7 @@ from services.operate import probes, problem
 from services.operate.health import Health
 from services.operate.server import Server
 from services.state import client
+from services.state.partitions import Partitions
 from services.stream import runtime
 from services.stream.consumer import BatchConsumer
 from services.stream.producer import Producer
@@ -51,7 +52,7 @@ async def run(document: Document, environment: Environment, stop: asyncio.Event)
         instance_id=environment.instance_id,
     )
     worker = Worker(consumer, RedisStore(writer), Engine(rules, kept), producer, outbox, meters, health)
-    exporter = Exporter(KpiReader(reader, kept), document.windows_s, document.segments, registry)
+    exporter = Exporter(KpiReader(reader, Partitions(reader), kept), document.windows_s, document.segments, registry)
 
     health.check("partitions", worker.problem)
     app = FastAPI(title="Deskpulse metrics worker")

@@ -84,7 +84,8 @@ class Producer:
         """Returns when every record is acknowledged by all in-sync replicas.
 
         Raises :class:`Invalid` for a record that no broker will ever take, and :class:`NotNow` when the
-        acknowledgement is not certain within ``deadline_s``: some records may be in Kafka all the same, so send the same again; deterministic ids make the copies harmless.
+        acknowledgement is not certain within ``deadline_s``: some records may be in Kafka all the same, so send
+        the same again; deterministic ids make the copies harmless.
         """
         try:
             async with asyncio.timeout(deadline_s):

@@ -21,6 +21,7 @@ from services import clock
 from services.kpi.reader import KpiReader
 from services.kpi.window import resolutions
 from services.state import client
+from services.state.partitions import Partitions
 from services.stream.producer import Connection, Producer
 from services.stream.record import Outgoing
 from tests.support.kafka import Kafka
@@ -101,7 +102,7 @@ async def applied(redis: Any) -> int:
 
 async def compare(redis: Any, events: list[TicketEvent], at_us: int) -> None:
     """Every KPI, window and segment of the state against the recomputation from the events."""
-    reader = KpiReader(redis, resolutions(WINDOWS.values()))
+    reader = KpiReader(redis, Partitions(redis), resolutions(WINDOWS.values()))
     facts = told(events)
     end = to_datetime((at_us // SECOND_US + 1 + 9) // 10 * 10 * SECOND_US)
     for name, window_s in WINDOWS.items():
@@ -180,7 +181,7 @@ async def test_a_recreated_topic_is_noticed_and_read_from_its_start(
     # The new log begins with a part of the old one, as after a restore: those events are known by their ids.
     await produced(connection, events[half - 200 :])
     service = worker()
-    reader = KpiReader(redis, resolutions(WINDOWS.values()))
+    reader = KpiReader(redis, Partitions(redis), resolutions(WINDOWS.values()))
     total = len({e.ticket_id for e in events if e.kind.value == "ticket.created"})
 
     async def all_there() -> bool:

@@ -1,0 +1,45 @@
+"""One ticket as the state has it: the fold, what was announced, and the facts it was folded from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from schemas.state import Entry, Fact, facts_key, ticket_key, unpack_entry, unpack_fact
+from services.state.client import away
+from services.state.partitions import Partitions
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTicket:
+    """``facts`` in their order, which need not be the order of their arrival."""
+
+    entry: Entry
+    facts: tuple[Fact, ...]
+
+
+class Tickets:
+    """Looks tickets up in whichever partition has them. Calls may raise ``NotNow``."""
+
+    def __init__(self, redis: Redis, partitions: Partitions) -> None:
+        self._redis: Any = redis
+        self._partitions = partitions
+
+    async def find(self, source: str, ticket_id: str) -> StoredTicket | None:
+        """The ticket, or ``None`` when no event of it was ever folded."""
+        partitions = await self._partitions.known()
+        pipeline = self._redis.pipeline(transaction=False)
+        for number in partitions:
+            pipeline.get(ticket_key(number, source, ticket_id))
+        with away():
+            found = await pipeline.execute() if partitions else []
+        for number, stored in zip(partitions, found, strict=True):
+            if stored is None:
+                continue
+            with away():
+                facts = await self._redis.lrange(facts_key(number, source, ticket_id), 0, -1)
+            ordered = sorted((unpack_fact(fact) for fact in facts), key=lambda fact: fact.order)
+            return StoredTicket(unpack_entry(stored), tuple(ordered))
+        return None
