@@ -10,6 +10,7 @@ redis.call('DEL', lease)
 redis.call('HSET', prefix .. 'delivery:' .. delivery_id, 'json', ARGV[6])
 if ARGV[8] ~= '' then
   redis.call('ZADD', KEYS[1], ARGV[8], delivery_id)
+  redis.call('ZADD', KEYS[2], ARGV[8], delivery_id)
   return 1
 end
 redis.call('ZREM', KEYS[1], delivery_id)

@@ -1,0 +1,70 @@
+"""Steps of alerts carried out: look, decide, store with the messages that follow. The worker and the API use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from urllib.parse import quote
+
+from schemas.alert import Alert, AlertEvent
+from schemas.instant import from_datetime
+from schemas.sla import SlaEvent
+from services.alerts import delivery, route, state
+from services.alerts.state import Refusal, Step
+from services.alerts.store import AlertStore
+from services.config.document import Document, Route, Source
+
+Action = Callable[[Alert, datetime], Step | Refusal]
+"""What an operator does to an alert, given the present."""
+
+
+class Alerting:
+    """Every change of an alert goes through here. Calls may raise ``NotNow``; repeating them is harmless."""
+
+    def __init__(self, store: AlertStore, document: Document, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._routes: Sequence[Route] = document.routes
+        self._sources: Mapping[str, Source] = document.sources
+        self._now = now
+
+    async def announced(self, event: SlaEvent) -> Step | None:
+        """Carries out what an SLA event means; ``None`` when it is old news."""
+        url = self._url(event)
+        while True:
+            step = state.decide(await self._store.newest(event.instance), event, self._now(), url)
+            if step is None or await self._stored(step):
+                return step
+
+    async def act(self, alert_id: str, action: Action) -> Alert | Refusal | None:
+        """Carries out an operator's action; ``None`` when there is no such alert."""
+        while True:
+            alert = await self._store.alert(alert_id)
+            if alert is None:
+                return None
+            step = action(alert, self._now())
+            if isinstance(step, Refusal):
+                return step
+            if step.event is None or await self._stored(step):
+                return step.after
+
+    async def wake(self, limit: int = 200) -> list[AlertEvent]:
+        """Fires the snoozed alerts whose time has come."""
+        woken = []
+        for alert in await self._store.to_wake(from_datetime(self._now()), limit):
+            step = state.wake(alert, self._now())
+            if step is not None and step.event is not None and await self._stored(step):
+                woken.append(step.event)
+        return woken
+
+    async def _stored(self, step: Step) -> bool:
+        if step.event is None:
+            return await self._store.apply(step)
+        at_us = from_datetime(step.event.occurred_at)
+        to = route.receivers(self._routes, step.after)
+        return await self._store.apply(step, [delivery.first(step.event, receiver, at_us) for receiver in to])
+
+    def _url(self, event: SlaEvent) -> str | None:
+        source = self._sources.get(event.source)
+        if source is None or source.ticket_url is None:
+            return None
+        return source.ticket_url.replace("{ticket_id}", quote(event.ticket_id, safe=""))

@@ -1,0 +1,101 @@
+"""What routes share: who may ask, which parameters there are, and the parts that answers come from."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.dependencies.utils import get_flat_dependant
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from redis.asyncio import Redis
+
+from services.alerts.alerting import Alerting
+from services.alerts.feed import Feed
+from services.alerts.store import RedisStore
+from services.config.document import Document
+from services.operate.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of the query API, made once in ``services.alerts.app``."""
+
+    document: Document
+    redis: Redis
+    store: RedisStore
+    alerting: Alerting
+    feed: Feed
+    now: Callable[[], datetime]
+
+
+def context(request: Request) -> Context:
+    """The parts that this app was built with."""
+    found: Context = request.app.state.context
+    return found
+
+
+def now(request: Request) -> datetime:
+    """The present."""
+    return context(request).now()
+
+
+def reader(request: Request) -> Redis:
+    """A Redis client for reads."""
+    return context(request).redis
+
+
+def document(request: Request) -> Document:
+    """The configuration document."""
+    return context(request).document
+
+
+_bearer = HTTPBearer(auto_error=False, description="One of `api_tokens`. Not needed when none is configured.")
+
+
+def authorised(
+    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None
+) -> None:
+    """Refuses a request without one of the configured tokens. Takes the same time for every wrong one."""
+    tokens = context(request).document.api_tokens
+    if not tokens:
+        return
+    presented = given.credentials.encode("utf-8", "surrogateescape") if given is not None else b""
+    fitting = [hmac.compare_digest(token.get_secret_value().encode(), presented) for token in tokens]
+    if not any(fitting):
+        raise Problem(
+            401,
+            "unauthorized",
+            "Unauthorized",
+            "Send one of the configured api_tokens as 'Authorization: Bearer <token>'.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+
+def known_parameters(request: Request) -> None:
+    """Refuses query parameters that the route does not have, and says which it has: a misspelt filter must not
+    quietly answer with everything."""
+    fields = get_flat_dependant(request.scope["route"].dependant).query_params
+    known = sorted(field.alias for field in fields)
+    unknown = sorted(set(request.query_params) - set(known))
+    if unknown:
+        there = ", ".join(known) or "none"
+        raise Problem(
+            400,
+            "unknown-parameter",
+            "Unknown parameter",
+            f"There is no parameter {', '.join(repr(name) for name in unknown)} here. There is: {there}.",
+            unknown=unknown,
+            known=known,
+        )
+
+
+Parts = Annotated[Context, Depends(context)]
+Now = Annotated[datetime, Depends(now)]
+Reader = Annotated[Redis, Depends(reader)]
+Configuration = Annotated[Document, Depends(document)]
+GUARDS = [Depends(authorised), Depends(known_parameters)]
+"""For ``include_router(router, dependencies=GUARDS)``: every route under /v1 has them."""

@@ -1,0 +1,132 @@
+"""The query API: :func:`build` makes the app of its parts, :func:`run` is the process ``deskpulse api``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, Response
+from fastapi.routing import APIRoute
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+from structlog.stdlib import BoundLogger
+
+from schemas.failure import NotNow
+from services import clock
+from services.alerts.alerting import Alerting
+from services.alerts.api import alerts, configuration, deliveries, stream
+from services.alerts.api.dependencies import GUARDS, Context
+from services.alerts.feed import Feed
+from services.alerts.store import RedisStore
+from services.config.document import Document
+from services.config.environment import Environment
+from services.operate import probes, problem
+from services.operate.health import Health
+from services.operate.problem import Problem
+from services.operate.server import Server
+from services.state import client
+from services.state.client import away
+
+log: BoundLogger = structlog.get_logger("api")
+
+_DESCRIPTION = """Support KPIs, SLA timers and alerts of your helpdesks, as they are now.
+
+Times are RFC 3339 in UTC, durations are seconds unless a name says otherwise. Errors are
+`application/problem+json` with a stable `type`. A parameter that does not exist is refused with the list of those
+that do."""
+
+
+def build(
+    document: Document,
+    *,
+    writer: Redis,
+    reader: Redis,
+    feed: Feed,
+    health: Health,
+    registry: CollectorRegistry,
+    now: Callable[[], datetime] = clock.now,
+) -> FastAPI:
+    """The HTTP app."""
+    store = RedisStore(writer, reader)
+    app = FastAPI(title="Deskpulse", version="1", description=_DESCRIPTION, redoc_url=None)
+    app.state.context = Context(document, reader, store, Alerting(store, document, now), feed, now)
+    problem.install(app)
+    app.add_exception_handler(NotNow, _not_now)
+    # The stream first: its path would otherwise be taken for the id of an alert.
+    app.include_router(stream.router, dependencies=GUARDS)
+    app.include_router(alerts.router, dependencies=GUARDS)
+    app.include_router(deliveries.router, dependencies=GUARDS)
+    app.include_router(configuration.router, dependencies=GUARDS)
+    app.include_router(probes.router(health, registry))
+    app.add_api_route("/", _landing, include_in_schema=False, response_class=HTMLResponse)
+    return app
+
+
+async def run(
+    document: Document,
+    environment: Environment,
+    stop: asyncio.Event,
+    *,
+    started: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serves until ``stop``. Raises ``PortTaken`` when it cannot begin. ``started`` hears the URL."""
+    url = environment.redis()
+    writer, reader, blocking = client.writer(url), client.reader(url), client.blocking(url, connections=2)
+    health, registry, feed = Health(), CollectorRegistry(), Feed(blocking, reader)
+    health.check("redis", lambda: _redis_problem(reader))
+    app = build(document, writer=writer, reader=reader, feed=feed, health=health, registry=registry)
+    server = Server(app, environment.bind_host, environment.api_port)
+    await server.start()
+    following = asyncio.create_task(feed.run(stop, health), name="feed")
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        log.info("started", url=server.url)
+        started(server.url)
+        await asyncio.wait({stopping, following}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            await following
+            raise RuntimeError("the feed ended by itself")
+    finally:
+        health.draining = True
+        stop.set()
+        feed.end()
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        stopping.cancel()
+        await server.stop()
+        for redis in (writer, reader, blocking):
+            await redis.aclose()
+        log.info("stopped")
+
+
+async def _not_now(_: Request, exc: Exception) -> Response:
+    assert isinstance(exc, NotNow)
+    return Problem(503, "unavailable", "Unavailable", f"{exc.what}.", headers={"Retry-After": "2"}).response()
+
+
+async def _redis_problem(reader: Redis) -> str | None:
+    try:
+        with away():
+            await reader.ping()
+    except NotNow as wait:
+        return f"{wait.what}."
+    return None
+
+
+async def _landing(request: Request) -> str:
+    """What there is, for a person with a browser."""
+    rows = "".join(
+        f"<tr><td><code>{method} {route.path}</code></td><td>{route.summary or ''}</td></tr>"
+        for route in request.app.routes
+        if isinstance(route, APIRoute) and route.include_in_schema
+        for method in sorted(route.methods)
+    )
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Deskpulse</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}
+td{{padding:.2rem 1rem .2rem 0;vertical-align:top}}</style>
+<h1>Deskpulse</h1><p>The query API is up. <a href="/docs">Try it</a>, or read its
+<a href="/openapi.json">description</a>.</p><table>{rows}</table></html>"""

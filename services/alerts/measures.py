@@ -1,0 +1,50 @@
+"""The metrics of the alerts worker: a closed catalogue. Labels are members of enums and names of receivers."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+Name = Literal[
+    "deskpulse_alerts_transitions_total",  # counter: steps of alerts, by what they were
+    "deskpulse_alerts",  # gauge: alerts that there are, by state and severity
+    "deskpulse_alert_seconds",  # histogram: from the append of an SLA event to the stored alert
+    "deskpulse_sla_events_total",  # counter: SLA events by whether they were news
+    "deskpulse_deliveries_total",  # counter: messages that were settled, by receiver and outcome
+    "deskpulse_delivery_attempts_total",  # counter: attempts, by receiver and outcome
+    "deskpulse_deliveries_pending",  # gauge: messages that wait
+    "deskpulse_receiver_disabled",  # gauge: 1 for a receiver that asked for no more
+    "deskpulse_alerts_outbox_records",  # gauge: transitions that Kafka does not have yet
+    "deskpulse_alerts_outbox_age_seconds",  # gauge: since when the oldest of them waits
+]
+
+# The budget of an alert is a second; beyond that it is a backlog.
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+class Measures:
+    """The metric objects, in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, meaning: str, *labels: str) -> Counter:
+            return Counter(name, meaning, labels, registry=registry)
+
+        def gauge(name: str, meaning: str, *labels: str) -> Gauge:
+            return Gauge(name, meaning, labels, registry=registry)
+
+        self.transitions = counter("deskpulse_alerts_transitions", "Steps of alerts.", "transition")
+        self.alerts = gauge("deskpulse_alerts", "Alerts that there are.", "state", "severity")
+        self.seconds = Histogram(
+            "deskpulse_alert_seconds",
+            "From the append of an SLA event to the stored alert.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.sla_events = counter("deskpulse_sla_events", "SLA events by whether they were news.", "outcome")
+        self.deliveries = counter("deskpulse_deliveries", "Messages settled.", "receiver", "outcome")
+        self.attempts = counter("deskpulse_delivery_attempts", "Attempts to send.", "receiver", "outcome")
+        self.pending = gauge("deskpulse_deliveries_pending", "Messages that wait.")
+        self.disabled = gauge("deskpulse_receiver_disabled", "1 for a receiver that is switched off.", "receiver")
+        self.outbox_records = gauge("deskpulse_alerts_outbox_records", "Transitions that Kafka does not have yet.")
+        self.outbox_age = gauge("deskpulse_alerts_outbox_age_seconds", "Since when the oldest of them waits.")

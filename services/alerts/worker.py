@@ -1,0 +1,239 @@
+"""The process ``deskpulse alerts``: everything is wired here, and runs inside the Faust application runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from structlog.stdlib import BoundLogger
+
+from schemas import codec, topics
+from schemas.alert import AlertEvent
+from schemas.envelope import alert_headers
+from schemas.failure import NotNow
+from services import clock
+from services.alerts.alerting import Alerting
+from services.alerts.deliver import Deliverer
+from services.alerts.measures import Measures
+from services.alerts.notify.webhook import Webhook
+from services.alerts.store import RedisStore, Store
+from services.config.document import Document
+from services.config.environment import Environment
+from services.operate import probes, problem
+from services.operate.health import Health
+from services.operate.server import Server
+from services.state import client
+from services.stream import runtime
+from services.stream.producer import Producer
+from services.stream.record import Outgoing, Record
+
+GROUP: Final = "deskpulse-alerts"
+_CHUNK: Final = 500
+_LOOK_S: Final = 0.5
+_PRUNE_S: Final = 60.0
+
+log: BoundLogger = structlog.get_logger("alerts")
+
+
+async def run(
+    document: Document,
+    environment: Environment,
+    stop: asyncio.Event,
+    *,
+    sla_topic: str = topics.SLA,
+    alerts_topic: str = topics.ALERTS,
+    dead_letters: str = topics.TICKETS_DLQ,
+    group: str = GROUP,
+    session_timeout_s: float = 45.0,
+    started: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Works until ``stop``. Raises ``PortTaken`` at once, and later whatever ended it: that is a bug.
+
+    ``started`` hears the URL of the probes. The topics and the group have other names only in tests.
+    """
+    connection, registry, health = environment.kafka(), CollectorRegistry(), Health()
+    writer, reader = client.writer(environment.redis()), client.reader(environment.redis())
+    store, measures = RedisStore(writer, reader), Measures(registry)
+    alerting = Alerting(store, document, clock.now)
+    producer = Producer(connection, f"{group}-{os.getpid()}")
+    webhooks = {name: Webhook(receiver.webhook) for name, receiver in document.receivers.items()}
+    deliverers = {name: Deliverer(name, webhook, store, measures, clock.now_us) for name, webhook in webhooks.items()}
+    news = News([deliverer.wake for deliverer in deliverers.values()])
+
+    app = runtime.create_app(group, connection, session_timeout_s=session_timeout_s)
+    handler = Announcements(alerting, measures, news)
+    runtime.agent(app, sla_topic, handler, producer=producer, dead_letters=dead_letters, pulse=health)
+    runtime.background(app, "relay", Relay(store, producer, alerts_topic, health, news).run)
+    runtime.background(app, "keeper", Keeper(alerting, store, measures, health, news, sorted(webhooks)).run)
+    for name, deliverer in deliverers.items():
+        runtime.background(app, f"deliver-{name}", deliverer.run, grace_s=20.0)
+
+    health.check("partitions", lambda: None if app.owned else "No partition of the SLA topic is assigned yet.")
+    health.check("redis", lambda: _redis_problem(store))
+    probe = FastAPI(title="Deskpulse alerts worker", docs_url=None, redoc_url=None)
+    problem.install(probe)
+    probe.include_router(probes.router(health, registry))
+    server = Server(probe, environment.bind_host, environment.alerts_port)
+    await server.start()
+    try:
+        log.info("started", url=server.url, receivers=sorted(webhooks))
+        started(server.url)
+        await runtime.run(app, stop, grace_s=30.0)
+    finally:
+        health.draining = True
+        await producer.stop()
+        await server.stop()
+        for webhook in webhooks.values():
+            await webhook.close()
+        await writer.aclose()
+        await reader.aclose()
+        log.info("stopped")
+
+
+class News:
+    """Wakes the loops that deal with a new transition: otherwise each looks by itself every half second."""
+
+    def __init__(self, events: list[asyncio.Event]) -> None:
+        self.relay = asyncio.Event()
+        self._events = [*events, self.relay]
+
+    def tell(self) -> None:
+        """There is a new transition."""
+        for event in self._events:
+            event.set()
+
+
+class Announcements:
+    """The agent's handler: an SLA event becomes a step of an alert. Harmless to repeat."""
+
+    def __init__(self, alerting: Alerting, measures: Measures, news: News) -> None:
+        self._alerting = alerting
+        self._measures = measures
+        self._news = news
+
+    async def __call__(self, record: Record) -> None:
+        event = codec.decode_sla(record.value or b"")
+        step = await self._alerting.announced(event)
+        if step is None:
+            self._measures.sla_events.labels("old").inc()
+            return
+        self._measures.sla_events.labels("news").inc()
+        if step.event is not None:
+            self._news.tell()
+            self._measures.transitions.labels(step.event.transition.value).inc()
+            self._measures.seconds.observe(max(clock.now_us() - record.appended_us, 0) / 1e6)
+            _logged(step.event)
+
+
+class Relay:
+    """Outbox to Kafka, at least once, in order. An entry is deleted by its id after Kafka acknowledged it."""
+
+    def __init__(self, store: Store, producer: Producer, topic: str, health: Health, news: News) -> None:
+        self._store = store
+        self._producer = producer
+        self._topic = topic
+        self._health = health
+        self._news = news
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop``, then once more, so that a graceful stop leaves nothing behind."""
+        while not stop.is_set():
+            self._health.beat("relay", 60.0)
+            await self._relayed()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.relay.wait(), _LOOK_S)
+            self._news.relay.clear()
+        await self._relayed()
+
+    async def _relayed(self) -> None:
+        try:
+            while True:
+                found = await self._store.outgoing(_CHUNK)
+                if found:
+                    records = [
+                        Outgoing(self._topic, event.alert.alert_id.encode(), codec.encode(event), alert_headers(event))
+                        for _, event in found
+                    ]
+                    await self._producer.send(records)
+                    await self._store.relayed([entry for entry, _ in found])
+                if len(found) < _CHUNK:
+                    return
+        except NotNow as wait:
+            log.warning("relay_waits", why=wait.what)
+
+
+class Keeper:
+    """What time alone brings: snoozes that end, alerts to forget, gauges to refresh."""
+
+    def __init__(
+        self,
+        alerting: Alerting,
+        store: Store,
+        measures: Measures,
+        health: Health,
+        news: News,
+        receivers: list[str],
+    ) -> None:
+        self._alerting = alerting
+        self._store = store
+        self._measures = measures
+        self._health = health
+        self._news = news
+        self._receivers = receivers
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """A look every half second until ``stop``."""
+        pruned_s = clock.steady_s()
+        while not stop.is_set():
+            self._health.beat("keeper", 60.0)
+            try:
+                for event in await self._alerting.wake():
+                    self._news.tell()
+                    self._measures.transitions.labels(event.transition.value).inc()
+                    _logged(event)
+                await self._measured()
+                if clock.steady_s() - pruned_s > _PRUNE_S:
+                    pruned_s = clock.steady_s()
+                    while await self._store.prune(clock.now_us()):
+                        pass
+            except NotNow as wait:
+                log.warning("keeper_waits", why=wait.what)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _LOOK_S)
+
+    async def _measured(self) -> None:
+        for (state, severity), number in (await self._store.counts()).items():
+            self._measures.alerts.labels(state.value, severity.value).set(number)
+        self._measures.pending.set(await self._store.pending())
+        depth, oldest_us = await self._store.backlog()
+        self._measures.outbox_records.set(depth)
+        self._measures.outbox_age.set(0 if oldest_us is None else max(clock.now_us() - oldest_us, 0) / 1e6)
+        disabled = await self._store.disabled()
+        for name in self._receivers:
+            self._measures.disabled.labels(name).set(name in disabled)
+
+
+async def _redis_problem(store: Store) -> str | None:
+    try:
+        await store.pending()
+    except NotNow as wait:
+        return f"{wait.what}."
+    return None
+
+
+def _logged(event: AlertEvent) -> None:
+    alert = event.alert
+    log.info(
+        "alert_transition",
+        transition=event.transition.value,
+        alert_id=alert.alert_id,
+        fingerprint=alert.fingerprint,
+        state=alert.state.value,
+        severity=alert.severity.value,
+    )
