@@ -1,0 +1,30 @@
+"""The list of commands."""
+
+from __future__ import annotations
+
+import typer
+
+from services.cli import check, doctor, serve, simulate, topics, up, version
+
+app = typer.Typer(
+    name="deskpulse",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help=(
+        "Support KPIs, SLA timers and breach alerts from helpdesk webhooks.\n\n"
+        "Try it:  deskpulse up --demo\n\n"
+        "Every command explains itself with --help."
+    ),
+)
+app.command("up")(up.up)
+app.command("ingest")(serve.ingest)
+app.command("metrics")(serve.metrics)
+app.command("alerts")(serve.alerts)
+app.command("api")(serve.api)
+app.add_typer(topics.commands, name="topics")
+app.command("check")(check.check)
+app.command("simulate")(simulate.simulate)
+app.command("doctor")(doctor.doctor)
+app.command("version")(version.version)

@@ -1,0 +1,81 @@
+"""What every command begins with: the environment, the configuration file, and how a failure is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import orjson
+import typer
+from pydantic import ValidationError
+
+from services.config.document import ConfigInvalid, Document, load
+from services.config.environment import Environment
+
+_ROOT: Final = Path(__file__).parents[2]
+_PACKAGED: Final = _ROOT / "services" / "embedded"
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="The YAML configuration. Default: $DESKPULSE_CONFIG, else deploy/config/deskpulse.yaml.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def fail(lines: str | Iterable[str]) -> NoReturn:
+    """Ends the command with exit code 1 and ``lines`` on stderr: for what the user can put right."""
+    for line in [lines] if isinstance(lines, str) else lines:
+        typer.echo(line, err=True)
+    raise typer.Exit(1)
+
+
+def environment() -> Environment:
+    """The DESKPULSE_* variables; what they hold is checked."""
+    folder = os.environ.get("DESKPULSE_SECRETS_DIR") or None
+    if folder is not None and not Path(folder).is_dir():
+        fail(f"DESKPULSE_SECRETS_DIR: there is no folder {folder}")
+    try:
+        return Environment(_secrets_dir=folder)
+    except ValidationError as exc:
+        fail(
+            f"DESKPULSE_{'.'.join(map(str, error['loc'])).upper()}: {error['msg']}"
+            for error in exc.errors(include_url=False, include_input=False)
+        )
+
+
+def config_file(given: Path | None, settings: Environment, name: str = "deskpulse.yaml") -> Path:
+    """The configuration file: as given, as the environment says, or the shipped one called ``name``."""
+    if given is not None:
+        return given
+    if settings.config is not None and name == "deskpulse.yaml":
+        return settings.config
+    shipped = Path("deploy/config") / name
+    for candidate in (shipped, _ROOT / shipped):
+        if candidate.is_file():
+            return candidate
+    return _PACKAGED / name
+
+
+def document(file: Path) -> Document:
+    """The configuration in ``file``; ends the command with a line for each problem."""
+    try:
+        return load(file, os.environ)
+    except ConfigInvalid as exc:
+        fail(problem_lines(file, exc.problems))
+
+
+def problem_lines(file: Path, problems: Iterable[str]) -> list[str]:
+    """``FILE: where: what`` for each problem; one that names the file itself already is left as it is."""
+    return [line if line.startswith(f"{file}: ") else f"{file}: {line}" for line in problems]
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
