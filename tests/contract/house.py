@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ def open_labels(source: str) -> Iterator[str]:
                 yield f"line {node.lineno}: a composed metric label"
 
 
-def vague_names(path: PurePosixPath) -> list[str]:
+def vague_names(path: PurePath) -> list[str]:
     """The parts of a module's path that say nothing about what is in it."""
     return [part for part in (*path.parts[:-1], path.stem) if part in _VAGUE]
 

@@ -1,0 +1,245 @@
+"""The reference of everything that can be set, made from the code that reads it.
+
+python -m services.config.reference > docs/settings.md
+python -m services.config.reference --env > .env.example
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, SecretStr
+from pydantic_core import PydanticUndefined
+
+from schemas.sla import SlaMetric
+from schemas.ticket import Priority, Status
+from services.config.document import DIMENSIONS, Document, Policy, Receiver, Route, Source, WebhookReceiver
+from services.config.environment import Environment
+
+KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
+    Document: {
+        "sources": ("name: source", "The helpdesk accounts that post webhooks, by the name in their address."),
+        "calendars": ("name: calendar", "When the team works. Policies name one."),
+        "business_calendar": (
+            "name",
+            (
+                "The calendar in which every duration is also kept. Without it, the first one; without any, every hour "
+                "counts. A ticket under a policy with a calendar is measured in that one."
+            ),
+        ),
+        "sla_policies": ("list of policies", "Promises. The first policy whose `match` fits a ticket counts."),
+        "segments": (
+            "list of lists of dimensions",
+            (
+                "How KPIs can be cut. Each list is a cut, by one dimension or by several together. Every value costs "
+                "memory in Redis."
+            ),
+        ),
+        "windows": ("list of durations", "The rolling windows that KPIs can be asked for and are exported for."),
+        "rules": ("list", "Rules on KPIs. Not supported by this version: leave it empty."),
+        "receivers": ("name: receiver", "Where alerts can go."),
+        "routes": (
+            "list of routes",
+            (
+                "Which alerts go where; every route that matches is used. Without routes alerts are only shown by the "
+                "API and the board."
+            ),
+        ),
+        "api_tokens": (
+            "list of secrets",
+            "Bearer tokens of the query API. Without any it answers everybody who can reach its port.",
+        ),
+    },
+    Source: {
+        "vendor": ("`zendesk`, `generic`", "Which product posts; decides the signature and how payloads are read."),
+        "secrets": (
+            "list of secrets",
+            "The webhook's signing secrets. During a change list the new and the old one: both are accepted.",
+        ),
+        "tolerance_s": ("seconds", "How far the signed time may be from ours, 1 to 86400."),
+        "keep_raw": ("true, false", "Whether every webhook is also kept as it came in (`helpdesk.webhooks.v1`)."),
+        "hash_key": (
+            "secret",
+            (
+                "Keys the pseudonyms of customers. Without it the first of `secrets` does, so set one before you "
+                "change secrets: with another key a customer gets a new pseudonym."
+            ),
+        ),
+        "ticket_url": ("URL with `{ticket_id}`", "Where a ticket can be opened; the link in alerts."),
+        "options": ("mapping", "What is particular to the vendor, see below."),
+    },
+    Policy: {
+        "name": ("name", "Stands in alerts; each is used once."),
+        "match": ("dimension: list of values", "What a ticket must have; of each dimension one of the values."),
+        "calendar": ("name", "The calendar in which the targets are counted. Without it every hour counts."),
+        "warn_at": ("list of shares or durations", "When to warn: `75%` of the target, or `15m` before its end."),
+        "targets": (
+            "metric: {priority: duration}",
+            'The promises. `"*"` is every other priority; a ticket without one counts as `normal`; `null` promises '
+            "nothing. Metrics: " + ", ".join(f"`{metric}`" for metric in SlaMetric) + ".",
+        ),
+        "pause_on": (
+            "metric: list of statuses",
+            (
+                "In which statuses a metric's clock stands still. Default: `requester_wait` on `pending`, `agent_work` "
+                "on `pending` and `on_hold`, the others never."
+            ),
+        ),
+        "next_response_from": (
+            "`first_reply`, `first_message`",
+            "Whether `next_response` begins only after the first reply, or with the customer's first later message.",
+        ),
+    },
+    Receiver: {"webhook": ("mapping", "A URL that gets every alert as signed JSON.")},
+    WebhookReceiver: {
+        "url": ("URL", "Where to post, with http or https."),
+        "secrets": ("list of secrets", "Sign each message (Standard Webhooks); each adds a signature."),
+        "allow_private": (
+            "true, false",
+            "Whether the address may be on a private network. Without it only public addresses are posted to.",
+        ),
+    },
+    Route: {
+        "receiver": ("name", "One of `receivers`."),
+        "match": ("label: list of values", "What an alert's labels must have; empty takes every alert."),
+    },
+}
+"""How each key of the document is written, and what it means."""
+
+OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
+    "zendesk": {
+        "statuses": ("word: status", "Your language's words for statuses in trigger bodies, as in `{offen: open}`."),
+        "priorities": ("word: priority", "Your language's words for priorities in trigger bodies."),
+        "tiers": ("tag: tier", "Zendesk has no tiers: tags that stand for them. The first that a ticket has counts."),
+        "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
+    },
+    "generic": {},
+}
+"""The ``options`` of a source of each vendor."""
+
+CALENDAR: Final[dict[str, tuple[str, str]]] = {
+    "timezone": ("IANA name", "Such as `Europe/Paris`; daylight saving time is its business."),
+    "weekly": (
+        "day: list of [from, to]",
+        'Open hours of `mon` to `sun`, times in quotes: `["09:00", "12:30"]`. Up to `"48:00"`: the next day.',
+    ),
+    "holidays": ("list of dates", 'Closed on these dates: `"2026-12-25"`.'),
+    "annual_holidays": ("list of month-day", 'Closed every year: `"01-01"`.'),
+    "overrides": ("date: list of [from, to]", "The hours of one date, before all of the above."),
+    "breaks": ("list of {date, start, end}", "Closed for a while on one date."),
+}
+"""The keys of a calendar."""
+
+_TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
+    (Document, "The document"),
+    (Source, "`sources.<name>`"),
+    (Policy, "`sla_policies[]`"),
+    (Receiver, "`receivers.<name>`"),
+    (WebhookReceiver, "`receivers.<name>.webhook`"),
+    (Route, "`routes[]`"),
+)
+
+
+def settings() -> str:
+    """The text of docs/settings.md."""
+    return "\n".join(_settings()) + "\n"
+
+
+def example() -> str:
+    """The text of .env.example."""
+    return "\n".join(_example()) + "\n"
+
+
+def _settings() -> Iterator[str]:
+    yield "# Settings"
+    yield ""
+    yield "<!-- Made by `python -m services.config.reference`; change it there. -->"
+    yield ""
+    yield "What the team decides is in one YAML document; where things are is in the environment."
+    yield "`deskpulse check FILE` says what is wrong with a document, `deskpulse doctor` what is wrong with the rest."
+    yield ""
+    yield "## Environment"
+    yield ""
+    yield "| variable | default | |"
+    yield "|---|---|---|"
+    for name, field in Environment.model_fields.items():
+        yield f"| `DESKPULSE_{name.upper()}` | {_default(field.default)} | {field.description} |"
+    yield (
+        "| `DESKPULSE_SECRETS_DIR` | | A folder whose files hold settings, each named like its variable in lower case "
+        "(`deskpulse_kafka_sasl_password`). A variable that is set comes first. |"
+    )
+    yield ""
+    yield "## YAML"
+    yield ""
+    yield (
+        "The file that `DESKPULSE_CONFIG` names. `${NAME}` in any text takes a value from the environment; a name that "
+        "is not set is a mistake. Unknown keys are mistakes too. Every service reads the document once, at its start."
+    )
+    yield ""
+    yield (
+        "Durations: `90s`, `15m`, `4h`, `3d`, `2w`; a day is 24 hours of the clock that measures. Names: lower-case "
+        "letters, digits, `-` and `_`."
+    )
+    yield ""
+    yield f"Dimensions: {_list(DIMENSIONS)}. Statuses: {_list(Status)}. Priorities: {_list(Priority)}."
+    for model, title in _TITLES:
+        yield from _table(f"### {title}", _rows(model))
+        if model is Source:
+            for vendor, options in OPTIONS.items():
+                if options:
+                    rows = [(key, form, "", meaning) for key, (form, meaning) in options.items()]
+                    yield from _table(f"#### `options`, vendor `{vendor}`", rows)
+            rows = [(key, form, "", meaning) for key, (form, meaning) in CALENDAR.items()]
+            yield from _table("### `calendars.<name>`", rows)
+
+
+def _rows(model: type[BaseModel]) -> Iterator[tuple[str, str, str, str]]:
+    for name, field in model.model_fields.items():
+        form, meaning = KEYS[model][name]
+        yield name, form, "needed" if field.is_required() else _default(field.default), meaning
+
+
+def _table(title: str, rows: Any) -> Iterator[str]:
+    yield ""
+    yield title
+    yield ""
+    yield "| key | written as | default | |"
+    yield "|---|---|---|---|"
+    for key, form, default, meaning in rows:
+        yield f"| `{key}` | {form} | {default} | {meaning} |"
+
+
+def _default(value: Any) -> str:
+    if value is None or value is PydanticUndefined or value in ((), {}):
+        return ""
+    if isinstance(value, tuple):
+        return ", ".join(f"`{'+'.join(one) if isinstance(one, tuple) else one}`" for one in value)
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _list(words: Any) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _example() -> Iterator[str]:
+    yield "# Copy to .env, which docker compose reads. Made by `python -m services.config.reference --env`."
+    yield ""
+    yield "# Secrets that deploy/config/deskpulse.yaml names. Zendesk shows its own beside the webhook; make the other"
+    yield '# with:  echo "whsec_$(openssl rand -base64 32)"'
+    yield "ZENDESK_SECRET="
+    yield "GENERIC_SECRET="
+    yield ""
+    yield "# Where things are. docker-compose.yml sets the first ones itself. Shown are the defaults."
+    for name, field in Environment.model_fields.items():
+        yield ""
+        yield f"# {field.description}"
+        secret = SecretStr in getattr(field.annotation, "__args__", ())
+        value = "" if field.default is None or secret else field.default
+        yield f"# DESKPULSE_{name.upper()}={value.as_posix() if isinstance(value, Path) else value}"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(example() if sys.argv[1:] == ["--env"] else settings())

@@ -1,0 +1,132 @@
+"""The reference of every number, made from the catalogue that the code reads.
+
+python -m services.kpi.reference > docs/kpis.md
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from schemas.sla import SlaKind, SlaMetric
+from services.kpi.catalogue import KPIS, Kpi, Shape
+from services.kpi.sketch import ALPHA
+from services.kpi.window import resolutions
+
+SHAPES: Final[dict[Shape, str]] = {
+    Shape.COUNT: "a count",
+    Shape.GAUGE: "a count at an instant",
+    Shape.DURATION: "seconds: mean, p50, p90 and p95, on the clock and in business hours",
+    Shape.RATIO: "a share, 0 to 1, of so many cases",
+}
+
+METRICS: Final[dict[SlaMetric, str]] = {
+    SlaMetric.FIRST_RESPONSE: (
+        "From the ticket's creation to the first public reply of a human agent, or to its solving without one. Only "
+        "for tickets whose creation was seen. Does not pause."
+    ),
+    SlaMetric.NEXT_RESPONSE: (
+        "From the oldest unanswered public message of a customer to the next public reply of a human agent, or to the "
+        "ticket's solving. Each such wait is an instance of its own (`cycle`). Begins after the first reply, unless "
+        "`next_response_from: first_message`. Does not pause."
+    ),
+    SlaMetric.REQUESTER_WAIT: "Time in new, open and on hold, until solved; stands still on pending.",
+    SlaMetric.AGENT_WORK: "Time in new and open, until solved; stands still on pending and on hold.",
+    SlaMetric.RESOLUTION: (
+        "From creation to solved, in every status before it. Goes on where it was when the ticket is reopened."
+    ),
+}
+
+KINDS: Final[dict[SlaKind, str]] = {
+    SlaKind.WARNING: "A threshold of `warn_at` was reached; of several crossed at once only the highest is told.",
+    SlaKind.BREACHED: "More than the target has passed. Exactly the target is kept.",
+    SlaKind.FULFILLED: "What was warned of or breached has been done; `breached_at` tells whether too late.",
+    SlaKind.CANCELLED: "The promise is no more: merged, deleted, or no policy makes it now.",
+    SlaKind.RETRACTED: "What was told turned out not to have been: a reply or a pause became known later.",
+}
+
+
+def kpis() -> str:
+    """The text of docs/kpis.md."""
+    return "\n".join(_lines()) + "\n"
+
+
+def prometheus(kpi: Kpi) -> str:
+    """The name that the exporter gives to ``kpi``."""
+    suffix = {Shape.DURATION: "_seconds", Shape.RATIO: "" if kpi.name.endswith("_rate") else "_ratio"}
+    return f"helpdesk_{kpi.name}{suffix.get(kpi.shape, '')}"
+
+
+def _lines() -> Iterator[str]:
+    yield "# What the numbers mean"
+    yield ""
+    yield "<!-- Made by `python -m services.kpi.reference`; change it there or in the catalogue. -->"
+    yield ""
+    yield "## KPIs"
+    yield ""
+    yield (
+        "Everything counts at the time at which it happened in the helpdesk, not at the time at which Deskpulse heard "
+        "of it. A late, repeated or corrected event changes the numbers to what they would have been had everything "
+        "come once and in order."
+    )
+    for kpi in KPIS.values():
+        yield ""
+        yield f"### `{kpi.name}`"
+        yield ""
+        yield f"{kpi.summary} {kpi.definition}"
+        yield ""
+        yield f"Read as {SHAPES[kpi.shape]}. Prometheus: `{prometheus(kpi)}`."
+    yield ""
+    yield "### Without a case"
+    yield ""
+    yield "Means, percentiles and shares are `null` when there is no case: nothing is not zero."
+    yield ""
+    yield "## Windows and percentiles"
+    yield ""
+    yield (
+        "A window ends now. It is the sum of fixed buckets, so its end is exact to ten seconds and its start to the "
+        "finest width that is still kept at its age:"
+    )
+    yield ""
+    yield "| bucket | kept for, at least |"
+    yield "|---|---|"
+    yield from (f"| {width.name} | {_span(width.keep_s)} |" for width in resolutions(()))
+    yield ""
+    yield (
+        "Longer windows keep more: hours up to 92 days, days for twice the longest window. Percentiles come from a "
+        f"sketch with a relative error of at most {ALPHA:.0%}; they are exact unions over buckets, partitions and "
+        "segments, never averages of averages."
+    )
+    yield ""
+    yield "## SLA metrics"
+    yield ""
+    yield (
+        "A policy gives each metric a target by priority, on the clock or in the hours of a calendar. A promise is "
+        "broken when more than its target has passed: a target that is used up at closing time is broken only when "
+        "the team has opened again. Bots, automations and private notes end no wait. A changed priority or policy "
+        "keeps what has elapsed; what is over the new target at once is broken at that moment, not in the past."
+    )
+    yield ""
+    yield "| metric | measures |"
+    yield "|---|---|"
+    yield from (f"| `{metric}` | {METRICS[metric]} |" for metric in SlaMetric)
+    yield ""
+    yield "## What is announced of them"
+    yield ""
+    yield "| event | meaning |"
+    yield "|---|---|"
+    yield from (f"| `{kind}` | {KINDS[kind]} |" for kind in SlaKind)
+    yield ""
+    yield (
+        "`breached_at` is when the promise broke and `detected_at` when the clock of the log found it. History is "
+        "never announced: no imported ticket, and nothing that broke before a ticket was first seen in mid-life."
+    )
+
+
+def _span(seconds: int) -> str:
+    return f"{seconds // 86_400} days" if seconds >= 86_400 else f"{seconds // 3600} hours"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(kpis())

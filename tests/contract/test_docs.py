@@ -1,0 +1,126 @@
+"""Documents that are made from code are what the code says now, and links in the others lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from schemas.sla import SlaKind, SlaMetric
+from services.config import reference as settings
+from services.config.document import Document, parse
+from services.config.environment import Environment
+from services.ingest.normalise import VENDORS
+from services.kpi import reference as kpis
+from services.kpi.catalogue import KPIS, Shape
+from services.metrics.exporter import _families
+from services.metrics.hours_form import KEYS
+from tests.contract.house import ROOT, tracked
+
+MADE = {
+    "docs/settings.md": (settings.settings, "python -m services.config.reference > docs/settings.md"),
+    ".env.example": (settings.example, "python -m services.config.reference --env > .env.example"),
+    "docs/kpis.md": (kpis.kpis, "python -m services.kpi.reference > docs/kpis.md"),
+}
+WRITTEN = [path for path in tracked(".md") if path.is_relative_to(ROOT)]
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_made_document_is_what_the_code_says(name: str) -> None:
+    made, command = MADE[name]
+    assert (ROOT / name).read_text() == made(), f"out of date: {command}"
+
+
+def test_a_new_setting_would_change_the_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    class More(Environment):
+        colour: str = "red"
+
+    monkeypatch.setattr(settings, "Environment", More)
+    assert "DESKPULSE_COLOUR" in settings.settings()
+    assert "# DESKPULSE_COLOUR=red" in settings.example()
+    assert (ROOT / "docs/settings.md").read_text() != settings.settings()
+
+
+def _models(model: type[BaseModel]) -> set[type[BaseModel]]:
+    """``model`` and every model that its fields hold, however deep."""
+    found = {model}
+    waiting: list[Any] = [field.annotation for field in model.model_fields.values()]
+    while waiting:
+        form = waiting.pop()
+        if isinstance(form, type) and issubclass(form, BaseModel):
+            found |= _models(form)
+        waiting += getattr(form, "__args__", ())
+    return found
+
+
+def test_every_key_of_the_document_is_explained_and_no_other() -> None:
+    assert {model: list(model.model_fields) for model in _models(Document)} == {
+        model: list(keys) for model, keys in settings.KEYS.items()
+    }
+
+
+def test_every_option_of_every_vendor_is_explained() -> None:
+    assert {vendor: set(found.options.__struct_fields__) for vendor, found in VENDORS.items()} == {
+        vendor: set(options) for vendor, options in settings.OPTIONS.items()
+    }
+
+
+def test_every_key_of_a_calendar_is_explained() -> None:
+    assert tuple(settings.CALENDAR) == KEYS
+
+
+def test_no_secret_of_the_environment_gets_a_default_into_the_example() -> None:
+    for line in settings.example().splitlines():
+        if re.search(r"(PASSWORD|SECRET)=", line):
+            assert line.endswith("=")
+
+
+def test_every_metric_and_every_announcement_is_explained() -> None:
+    assert set(kpis.METRICS) == set(SlaMetric)
+    assert set(kpis.KINDS) == set(SlaKind)
+    assert set(kpis.SHAPES) == set(Shape)
+
+
+@pytest.mark.parametrize("name", KPIS)
+def test_the_reference_names_a_kpi_as_the_exporter_does(name: str) -> None:
+    exported = [family.name for family in _families(KPIS[name], {})]
+    assert kpis.prometheus(KPIS[name]) in exported
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_within_the_project_lead_somewhere(path: Path) -> None:
+    assert _dead_links(path.read_text(), path.parent) == []
+
+
+def test_a_dead_link_is_found(tmp_path: Path) -> None:
+    assert _dead_links("[a](nowhere.md) [b](https://example.com) ![c](#top)", tmp_path) == ["nowhere.md"]
+
+
+def _dead_links(text: str, folder: Path) -> list[str]:
+    targets = re.findall(
+        r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"", re.sub(r"```.*?```", "", text, flags=re.S)
+    )
+    links = [first or second for first, second in targets]
+    local = [link for link in links if not re.match(r"[a-z]+:|#", link)]
+    return [link for link in local if not (folder / link.split("#")[0]).exists()]
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_settings_that_documents_speak_of_exist(path: Path) -> None:
+    known = {f"DESKPULSE_{name.upper()}" for name in Environment.model_fields} | {"DESKPULSE_SECRETS_DIR"}
+    tests_only = {"DESKPULSE_CASES", "DESKPULSE_REQUIRE_REAL", "DESKPULSE_NO_SKIP", "DESKPULSE_API_TOKEN"}
+    spoken = set(re.findall(r"DESKPULSE_[A-Z][A-Z_]*[A-Z]", path.read_text()))
+    assert {name for name in spoken - known - tests_only if not name.startswith("DESKPULSE_TEST_")} == set()
+
+
+def test_configurations_in_the_guides_are_ones_that_the_services_take() -> None:
+    """Every YAML block of the guides is a document of its own."""
+    blocks = [block for path in WRITTEN for block in re.findall(r"```yaml\n(.*?)```", path.read_text(), re.S)]
+    taken = [block for block in blocks if re.match(r"(#.*\n)*(sources|sla_policies|receivers|calendars):", block)]
+    assert taken
+    for block in taken:
+        secrets = dict.fromkeys(re.findall(r"\$\{(\w+)\}", block), "whsec_c2VjcmV0")
+        parse(block, secrets)
