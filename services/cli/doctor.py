@@ -47,6 +47,7 @@ def doctor(config: settings.Config = None, as_json: AsJson = False) -> None:
     Example:
       deskpulse doctor
     """
+    settings.quiet_libraries()
     environment = settings.environment()
     findings = list(_findings(config, environment))
     if as_json:
@@ -76,7 +77,7 @@ def _configuration(file: Path, environment: Environment) -> Iterator[Finding]:
 
     variables = dict(os.environ)
     told = ""
-    if not environment.kafka_bootstrap and not environment.redis_url and file.is_file():
+    if not (environment.kafka_bootstrap and environment.redis_url) and file.is_file():
         # This is a machine for `up`, which makes up what is not set.
         names = secret_file.names(file.read_text(encoding="utf-8", errors="replace"))
         unset = [name for name in names if not variables.get(name)]
@@ -117,10 +118,7 @@ async def _redis(environment: Environment) -> Finding:
     from services.state import client
 
     where = _without_password(environment.redis())
-    try:
-        redis = client.reader(environment.redis())
-    except ValueError as exc:
-        return Finding("redis", False, str(exc), "correct DESKPULSE_REDIS_URL: redis://host:6379/0")
+    redis = client.reader(environment.redis())
     try:
         version = str((await redis.info("server"))["redis_version"])
     except (RedisError, OSError) as exc:

@@ -67,7 +67,7 @@ def alerts(config: Config = None) -> None:
 def api(config: Config = None) -> None:
     """Serve the query API and the live board on DESKPULSE_API_PORT (8090).
 
-    Needs DESKPULSE_KAFKA_BOOTSTRAP and DESKPULSE_REDIS_URL. Run as many as you like.
+    Needs DESKPULSE_REDIS_URL. Run as many as you like.
 
     \b
     Example:
@@ -75,10 +75,10 @@ def api(config: Config = None) -> None:
     """
     from services.alerts import app
 
-    _serve("api", config, app.run)
+    _serve("api", config, app.run, kafka=False)
 
 
-def _serve(service: str, config: Config, run: Run) -> None:
+def _serve(service: str, config: Config, run: Run, *, kafka: bool = True) -> None:
     from services.operate import logs
     from services.operate.server import PortTaken
     from services.operate.stop import signalled
@@ -87,11 +87,13 @@ def _serve(service: str, config: Config, run: Run) -> None:
     file = settings.config_file(config, environment)
     document = settings.document(file)
     try:
-        environment.kafka()
+        if kafka:
+            environment.kafka()
         environment.redis()
-        logs.configure(service, environment.log_level)
     except ValueError as exc:
         settings.fail(str(exc))
+
+    logs.configure(service, environment.log_level)
 
     async def until_signalled() -> None:
         with signalled() as stop:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from services.config.document import ConfigInvalid, Document, load
 from services.config.environment import Environment
 
+LEVELS: Final = ("debug", "info", "warning", "error")
 _ROOT: Final = Path(__file__).parents[2]
 _PACKAGED: Final = _ROOT / "services" / "embedded"
 
@@ -42,12 +44,32 @@ def environment() -> Environment:
     if folder is not None and not Path(folder).is_dir():
         fail(f"DESKPULSE_SECRETS_DIR: there is no folder {folder}")
     try:
-        return Environment(_secrets_dir=folder)
+        found = Environment(_secrets_dir=folder)
     except ValidationError as exc:
         fail(
             f"DESKPULSE_{'.'.join(map(str, error['loc'])).upper()}: {error['msg']}"
             for error in exc.errors(include_url=False, include_input=False)
         )
+    if found.log_level.lower() not in LEVELS:
+        fail(f"DESKPULSE_LOG_LEVEL: '{found.log_level}' is none of {', '.join(LEVELS)}")
+    if found.redis_url is not None:
+        _check_redis_url(found.redis_url)
+    return found
+
+
+def _check_redis_url(url: str) -> None:
+    from redis.asyncio.connection import parse_url
+
+    try:
+        parse_url(url)
+    except ValueError:  # its text may hold a part of the URL, and that the password
+        fail("DESKPULSE_REDIS_URL: not an address; write redis://host:6379/0, rediss://… for TLS, or unix://…")
+
+
+def quiet_libraries() -> None:
+    """For commands that tell by themselves what went wrong: libraries add nothing to that."""
+    for name in ("aiokafka", "kafka", "redis"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def config_file(given: Path | None, settings: Environment, name: str = "deskpulse.yaml") -> Path:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Final, TextIO, cast
 
 import typer
 
 from services.cli import settings
 from services.cli.settings import AsJson, print_json
 from services.config.environment import Environment
+
+_SECRET_ENV: Final = "ZENDESK_SECRET"  # noqa: S105 - the name of a variable
 
 
 def simulate(
@@ -24,12 +26,13 @@ def simulate(
         str | None, typer.Option(help="Address of ingest. Default: this machine, DESKPULSE_INGEST_PORT.")
     ] = None,
     source: Annotated[str, typer.Option(help="The source to post to; of vendor zendesk.")] = "zendesk",
-    secret_env: Annotated[  # noqa: S107 - the name of a variable
+    secret_env: Annotated[
         str, typer.Option(metavar="NAME", help="The environment variable that holds the source's secret.")
-    ] = "ZENDESK_SECRET",
+    ] = _SECRET_ENV,
     demo: Annotated[
         bool, typer.Option("--demo", help="Show everything within a minute; lives of tickets take a minute or two.")
     ] = False,
+    json_logs: Annotated[bool, typer.Option("--json-logs", help="Write the log lines on stderr as JSON.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Post the webhooks of a simulated Zendesk to an ingest endpoint: signed, some twice, some late.
@@ -42,6 +45,7 @@ def simulate(
       deskpulse simulate --rate 50 --duration 60
       ZENDESK_SECRET=… deskpulse simulate --url https://deskpulse.example.com --rate 5
     """
+    from services.embedded.console import Console
     from services.operate import logs
     from services.operate.stop import signalled
     from services.simulate.helpdesk import Ended, Simulation, Summary, run
@@ -57,9 +61,11 @@ def simulate(
             seed=seed,
             demo=demo,
         )
-        logs.configure("simulate", environment.log_level)
     except ValueError as exc:
         settings.fail(str(exc))
+
+    stream = None if json_logs else cast(TextIO, Console().log_stream("simulate"))
+    logs.configure("simulate", environment.log_level, stream)
 
     async def until_signalled() -> Summary:
         with signalled() as stop:
@@ -68,7 +74,7 @@ def simulate(
     summary = asyncio.run(until_signalled())
     if as_json:
         print_json(asdict(summary) | {"refused": {str(status): n for status, n in summary.refused.items()}})
-    else:
+    elif not json_logs:  # their last line says the same
         typer.echo(
             f"{summary.ended.value}: {summary.sent} webhooks of {summary.tickets} tickets sent, {summary.accepted} "
             f"accepted ({summary.duplicates} sent twice on purpose, {summary.dead_lettered} dead-lettered), "

@@ -40,6 +40,7 @@ def apply(
     """
     from services.stream import admin
 
+    settings.quiet_libraries()
     try:
         connection = settings.environment().kafka()
     except ValueError as exc:

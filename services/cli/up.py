@@ -41,6 +41,7 @@ def up(
     from services.embedded.up import Wish
     from services.embedded.up import up as run
 
+    settings.quiet_libraries()
     environment = settings.environment()
     file = settings.config_file(config, environment, "demo.yaml" if demo else "deskpulse.yaml")
     try:

@@ -8,8 +8,27 @@ import sys
 import threading
 from typing import TextIO
 
+from services.clock import steady_s
 from services.embedded.child import LineSink
-from services.embedded.log_line import as_json, human
+from services.embedded.log_line import Calm, as_json, human
+
+
+class LineStream:
+    """As much of a text stream as a log handler uses, one line at a time."""
+
+    def __init__(self, sink: LineSink) -> None:
+        self._sink = sink
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        """Hands on every line that is complete."""
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._sink(line)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing to do: a line is written when it is complete."""
 
 
 class Console:
@@ -22,6 +41,7 @@ class Console:
         self._log = log or sys.stderr
         self._json = json_logs
         self._colour = self._log.isatty() and not os.environ.get("NO_COLOR")
+        self._calm = Calm()
         self._lock = threading.Lock()
 
     def say(self, text: str = "") -> None:
@@ -32,11 +52,19 @@ class Console:
         """Takes the log lines of ``service``."""
 
         def receive(line: str) -> None:
-            shown = as_json(line, service) if self._json else human(line, service, colour=self._colour)
-            if shown is not None:
-                self._write(self._log, shown)
+            if self._json:
+                self._write(self._log, as_json(line, service))
+            elif (shown := human(line, service, colour=self._colour)) is not None:
+                with self._lock:
+                    lets, held = self._calm.lets(line, service, steady_s())
+                if lets:
+                    self._write(self._log, f"{shown}  (and {held} more like this before)" if held else shown)
 
         return receive
+
+    def log_stream(self, service: str) -> LineStream:
+        """The same as a stream, for a log handler of this process."""
+        return LineStream(self.sink(service))
 
     def _write(self, stream: TextIO, text: str) -> None:
         with self._lock, contextlib.suppress(OSError, ValueError):

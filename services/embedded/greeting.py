@@ -34,10 +34,7 @@ def addresses(ports: Mapping[str, int], sources: Iterable[str], data: Path) -> l
         ("Live board", url["api"]),
         ("Query API", f"{url['api']}/v1/kpis?window=1h    documentation: {url['api']}/docs"),
         *(("Webhooks", f"POST {url['ingest']}/webhooks/{source}") for source in sources),
-        (
-            "Prometheus",
-            f"{url['metrics']}/metrics    also on ports {ports['ingest']}, {ports['alerts']}, {ports['api']}",
-        ),
+        ("Prometheus", f"{url['metrics']}/metrics    {others}"),
         ("Data", str(data)),
     ]
     return [f"  {name:<11} {place}" for name, place in rows]

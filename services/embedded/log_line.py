@@ -12,9 +12,17 @@ LONGEST_VALUE: Final = 120
 """Characters of one field's value; the whole is in the JSON line."""
 
 _COLOURS: Final = {"warning": "33", "error": "31", "critical": "31;1", "service": "36", "time": "2"}
-_NOT_FIELDS: Final = frozenset({"time", "service", "level", "event", "logger", "exception", "stack_info", "message"})
+_NOT_FIELDS: Final = frozenset(
+    {
+        *("time", "service", "level", "event", "logger", "exception", "stack_info", "message"),
+        *("alert_id", "event_id"),  # what they name is told by other fields, which a person can read
+    }
+)
 _NOISE: Final = frozenset({"listening", "started", "stopped", "stop_requested", "kafka_connected", "library_message"})
 """What every start and stop brings, and `up` says in its own words."""
+_RATE: Final = (3, 5.0)
+_RATES: Final = {"simulation_progress": (1, 30.0)}
+"""At most so many lines of one event in so many seconds."""
 
 
 def human(line: str, service: str, *, colour: bool = False, zone: tzinfo | None = None) -> str | None:
@@ -32,7 +40,7 @@ def human(line: str, service: str, *, colour: bool = False, zone: tzinfo | None 
         return None
     what = str(entry.get("message") or "").strip() if event == "library_message" else event.replace("_", " ")
     words = " ".join(what.split())
-    fields = "  ".join(f"{name}={value}" for name, value in _fields(entry))
+    fields = " ".join(f"{name}={value}" for name, value in _fields(entry))
     told = f"{words}  {fields}" if fields else words
     return "  ".join(
         (
@@ -42,6 +50,29 @@ def human(line: str, service: str, *, colour: bool = False, zone: tzinfo | None 
             told,
         )
     )
+
+
+class Calm:
+    """Keeps a flood of equal events from scrolling everything else away. Warnings and errors always pass."""
+
+    def __init__(self) -> None:
+        self._since_s: dict[tuple[str, str], float] = {}
+        self._seen: dict[tuple[str, str], int] = {}
+
+    def lets(self, line: str, service: str, now_s: float) -> tuple[bool, int]:
+        """Whether to show ``line``, and how many like it were held back before it. ``now_s`` is of a clock that
+        never jumps."""
+        entry = _entry(line)
+        if entry is None or entry.get("level") != "info":
+            return True, 0
+        key = (service, str(entry["event"]))
+        most, period_s = _RATES.get(key[1], _RATE)
+        held = 0
+        if now_s - self._since_s.get(key, float("-inf")) >= period_s:
+            held = max(0, self._seen.get(key, 0) - most)
+            self._since_s[key], self._seen[key] = now_s, 0
+        self._seen[key] += 1
+        return self._seen[key] <= most, held
 
 
 def as_json(line: str, service: str, level: str = "warning") -> str:

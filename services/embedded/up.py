@@ -44,6 +44,11 @@ _CHECK_WITHIN_S: Final = 60.0
 _SESSION_TIMEOUT_S: Final = "3"
 _SIMULATED_SECRET: Final = "DESKPULSE_SIMULATE_SECRET"  # noqa: S105 - the name of a variable
 
+_TRYING_ONLY: Final = (
+    "The embedded Kafka is for trying only: it keeps records in memory and begins anew with every start, which the "
+    "metrics worker notices; what was counted stays in Redis."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
@@ -179,10 +184,7 @@ class _System:
         self._broker = BrokerProcess(sink=self._console.sink("kafka"))
         self._variables["DESKPULSE_KAFKA_BOOTSTRAP"] = self._broker.bootstrap
         self._variables.setdefault("DESKPULSE_KAFKA_SESSION_TIMEOUT_S", _SESSION_TIMEOUT_S)
-        return (
-            f"embedded, at {self._broker.bootstrap}: for trying only. It keeps records in memory and begins anew with "
-            "every start, which the metrics worker notices; state stays in Redis"
-        )
+        return f"embedded, at {self._broker.bootstrap}"
 
     def _start_redis(self) -> str:
         self._redis = EmbeddedRedis(self._data / "redis")
@@ -286,6 +288,8 @@ class _System:
             say("A webhook of your own, from another terminal:")
             say(curl(example, self._ports["ingest"]))
         say()
+        if self._broker is not None:
+            say(_TRYING_ONLY)
         say("Ctrl-C stops everything.")
 
     def _start_simulation(self, document: Document) -> None:
@@ -297,7 +301,7 @@ class _System:
         url = f"http://{LOOPBACK}:{self._ports['ingest']}"
         argv = module(
             *("simulate", "--demo", "--rate", f"{self._wish.rate:g}", "--url", url),
-            *("--source", name, "--secret-env", _SIMULATED_SECRET),
+            *("--source", name, "--secret-env", _SIMULATED_SECRET, "--json-logs"),
         )
         env = self._variables | {_SIMULATED_SECRET: source.secrets[0].get_secret_value()}
         self._simulate = Part("simulate", argv, env, self._console)
