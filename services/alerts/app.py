@@ -18,7 +18,7 @@ from schemas.failure import NotNow
 from services import clock
 from services.alerts.alerting import Alerting
 from services.alerts.api import alerts, configuration, deliveries, stream
-from services.alerts.api.dependencies import GUARDS, Context
+from services.alerts.api.dependencies import GUARDS, Context, Streams
 from services.alerts.feed import Feed
 from services.alerts.store import RedisStore
 from services.config.document import Document
@@ -52,7 +52,9 @@ def build(
     """The HTTP app."""
     store = RedisStore(writer, reader)
     app = FastAPI(title="Deskpulse", version="1", description=_DESCRIPTION, redoc_url=None)
-    app.state.context = Context(document, reader, store, Alerting(store, document, now), feed, now)
+    app.state.context = Context(
+        document, reader, store, Alerting(store, document, now), feed, now, Streams(most=stream.MAX_STREAMS)
+    )
     problem.install(app)
     app.add_exception_handler(NotNow, _not_now)
     # The stream first: its path would otherwise be taken for the id of an alert.
@@ -91,7 +93,6 @@ async def run(
             raise RuntimeError("the feed ended by itself")
     finally:
         health.draining = True
-        stop.set()
         feed.end()
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
@@ -122,7 +123,7 @@ async def _landing(request: Request) -> str:
         f"<tr><td><code>{method} {route.path}</code></td><td>{route.summary or ''}</td></tr>"
         for route in request.app.routes
         if isinstance(route, APIRoute) and route.include_in_schema
-        for method in sorted(route.methods)
+        for method in sorted(route.methods or ())
     )
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Deskpulse</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">

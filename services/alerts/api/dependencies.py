@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
-from fastapi.dependencies.utils import get_flat_dependant
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from redis.asyncio import Redis
 
@@ -18,6 +19,14 @@ from services.alerts.feed import Feed
 from services.alerts.store import RedisStore
 from services.config.document import Document
 from services.operate.problem import Problem
+
+
+class Streams:
+    """How many live streams are open, and how many may be."""
+
+    def __init__(self, most: int) -> None:
+        self.open = 0
+        self.most = most
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,7 @@ class Context:
     alerting: Alerting
     feed: Feed
     now: Callable[[], datetime]
+    streams: Streams
 
 
 def context(request: Request) -> Context:
@@ -78,8 +88,8 @@ def authorised(
 def known_parameters(request: Request) -> None:
     """Refuses query parameters that the route does not have, and says which it has: a misspelt filter must not
     quietly answer with everything."""
-    fields = get_flat_dependant(request.scope["route"].dependant).query_params
-    known = sorted(field.alias for field in fields)
+    fields = get_flat_params(request.scope["route"].dependant)
+    known = sorted(field.alias for field in fields if isinstance(field.field_info, Query))
     unknown = sorted(set(request.query_params) - set(known))
     if unknown:
         there = ", ".join(known) or "none"

@@ -25,24 +25,6 @@ LIFETIME: Final = timedelta(minutes=10)
 _RETRY_MS: Final = 2000
 
 
-class Streams:
-    """How many are open."""
-
-    def __init__(self, most: int = MAX_STREAMS) -> None:
-        self.open = 0
-        self._most = most
-
-    def admit(self) -> None:
-        """Raises a 503 when there are enough."""
-        if self.open >= self._most:
-            raise Problem(
-                503, "too-many-streams", "Too many streams", f"{self._most} are open.", headers={"Retry-After": "10"}
-            )
-
-
-streams = Streams()
-
-
 async def start(
     parts: Parts,
     last_event_id: Annotated[str | None, Header(description="Resume behind this event.")] = None,
@@ -51,7 +33,9 @@ async def start(
     ] = None,
 ) -> tuple[str, bool]:
     """Where a stream begins, and whether the client has to be told that something in between is lost."""
-    streams.admit()
+    if parts.streams.open >= parts.streams.most:
+        said = f"{parts.streams.most} are open."
+        raise Problem(503, "too-many-streams", "Too many streams", said, headers={"Retry-After": "10"})
     try:
         if last_event_id:
             kept = await parts.feed.has(last_event_id)
@@ -77,7 +61,7 @@ async def stream(
     """
     after, lost = begin
     ends = parts.now() + LIFETIME
-    streams.open += 1
+    parts.streams.open += 1
     try:
         if lost:
             yield ServerSentEvent(event="reset", id=after, retry=_RETRY_MS, data={"reason": "events were forgotten"})
@@ -92,7 +76,7 @@ async def stream(
     except NotNow:
         return  # the client comes back, and resumes where it was
     finally:
-        streams.open -= 1
+        parts.streams.open -= 1
 
 
 def _wanted(event: AlertEvent, states: list[AlertState] | None, severities: list[Severity] | None) -> bool:
