@@ -17,18 +17,23 @@ from structlog.stdlib import BoundLogger
 from schemas.failure import NotNow
 from services import clock
 from services.alerts.alerting import Alerting
-from services.alerts.api import alerts, configuration, deliveries, stream
+from services.alerts.api import alerts, configuration, deliveries, kpis, stream, tickets, timers
 from services.alerts.api.dependencies import GUARDS, Context, Streams
 from services.alerts.feed import Feed
 from services.alerts.store import RedisStore
 from services.config.document import Document
 from services.config.environment import Environment
+from services.kpi.reader import KpiReader
+from services.kpi.window import resolutions
 from services.operate import probes, problem
 from services.operate.health import Health
 from services.operate.problem import Problem
 from services.operate.server import Server
 from services.state import client
 from services.state.client import away
+from services.state.partitions import Partitions
+from services.state.tickets import Tickets
+from services.state.timers import TimerList
 
 log: BoundLogger = structlog.get_logger("api")
 
@@ -50,13 +55,25 @@ def build(
     now: Callable[[], datetime] = clock.now,
 ) -> FastAPI:
     """The HTTP app."""
-    store = RedisStore(writer, reader)
+    store, partitions = RedisStore(writer, reader), Partitions(reader)
     app = FastAPI(title="Deskpulse", version="1", description=_DESCRIPTION, redoc_url=None)
     app.state.context = Context(
-        document, reader, store, Alerting(store, document, now), feed, now, Streams(most=stream.MAX_STREAMS)
+        document=document,
+        redis=reader,
+        store=store,
+        alerting=Alerting(store, document, now),
+        feed=feed,
+        now=now,
+        kpis=KpiReader(reader, partitions, resolutions(document.windows_s.values())),
+        timers=TimerList(reader, partitions),
+        tickets=Tickets(reader, partitions),
+        streams=Streams(most=stream.MAX_STREAMS),
     )
     problem.install(app)
     app.add_exception_handler(NotNow, _not_now)
+    app.include_router(kpis.router, dependencies=GUARDS)
+    app.include_router(timers.router, dependencies=GUARDS)
+    app.include_router(tickets.router, dependencies=GUARDS)
     # The stream first: its path would otherwise be taken for the id of an alert.
     app.include_router(stream.router, dependencies=GUARDS)
     app.include_router(alerts.router, dependencies=GUARDS)

@@ -30,8 +30,15 @@ class KpiReader:
 
     async def window(self, segment: str, window_s: int, at_us: int) -> dict[str, Reading]:
         """Every KPI of one segment over the window that ends at ``at_us``."""
-        total, gauge = (await self._totals([segment], window_s, at_us))[segment]
-        return {name: reading(kpi, total, gauge) for name, kpi in KPIS.items()}
+        return (await self.windows([segment], window_s, at_us))[segment]
+
+    async def windows(self, segments: Sequence[str], window_s: int, at_us: int) -> dict[str, dict[str, Reading]]:
+        """Every KPI of every one of ``segments``, in one round trip."""
+        totals = await self._totals(segments, window_s, at_us)
+        return {
+            segment: {name: reading(kpi, total, gauge) for name, kpi in KPIS.items()}
+            for segment, (total, gauge) in totals.items()
+        }
 
     async def by(self, kpi: Kpi, dimensions: Sequence[str], window_s: int, at_us: int) -> list[tuple[str, Reading]]:
         """One KPI for every value of ``dimensions`` that has counted anything: ``(segment, reading)``, sorted."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -49,13 +48,18 @@ class Exporter(Collector):
 
     async def run(self, stop: asyncio.Event) -> None:
         """Takes snapshots until ``stop``."""
-        while not stop.is_set():
+        stopping = asyncio.ensure_future(stop.wait())
+        while not stopping.done():
+            taking = asyncio.ensure_future(self._taken())
+            await asyncio.wait({taking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not taking.done():
+                taking.cancel()
+                break
             try:
-                self._snapshot = await self._taken()
+                self._snapshot = taking.result()
             except NotNow as wait:
                 log.info("snapshot_kept", why=wait.what)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), REFRESH_S)
+            await asyncio.wait({stopping}, timeout=REFRESH_S)
 
     def collect(self) -> Iterator[Metric]:
         """Prometheus families of the snapshot."""
@@ -64,14 +68,14 @@ class Exporter(Collector):
 
     async def _taken(self) -> dict[tuple[str, str, str], dict[str, Reading]]:
         at_us = clock.now_us()
-        wanted = [(ALL, "", ALL)]
+        wanted = {ALL: (ALL, "")}
         for dimension in self._dimensions:
             segments = await self._reader.segments([dimension])
-            wanted += [(dimension, segment.split(":", 1)[1], segment) for segment in segments[:VALUES_KEPT]]
+            wanted |= {segment: (dimension, segment.split(":", 1)[1]) for segment in segments[:VALUES_KEPT]}
         return {
-            (window, dimension, value): await self._reader.window(segment, window_s, at_us)
+            (window, *wanted[segment]): readings
             for window, window_s in self._windows_s.items()
-            for dimension, value, segment in wanted
+            for segment, readings in (await self._reader.windows(list(wanted), window_s, at_us)).items()
         }
 
 

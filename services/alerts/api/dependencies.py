@@ -18,7 +18,10 @@ from services.alerts.alerting import Alerting
 from services.alerts.feed import Feed
 from services.alerts.store import RedisStore
 from services.config.document import Document
+from services.kpi.reader import KpiReader
 from services.operate.problem import Problem
+from services.state.tickets import Tickets
+from services.state.timers import TimerList
 
 
 class Streams:
@@ -39,6 +42,9 @@ class Context:
     alerting: Alerting
     feed: Feed
     now: Callable[[], datetime]
+    kpis: KpiReader
+    timers: TimerList
+    tickets: Tickets
     streams: Streams
 
 
