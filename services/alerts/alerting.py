@@ -19,10 +19,16 @@ Action = Callable[[Alert, datetime], Step | Refusal]
 
 
 class Alerting:
-    """Every change of an alert goes through here. Calls may raise ``NotNow``; repeating them is harmless."""
+    """Every change of an alert goes through here. Calls may raise ``NotNow``; repeating them is harmless.
 
-    def __init__(self, store: AlertStore, document: Document, now: Callable[[], datetime]) -> None:
+    ``heard`` is called with each transition once it is stored.
+    """
+
+    def __init__(
+        self, store: AlertStore, document: Document, now: Callable[[], datetime], heard: Callable[[AlertEvent], None]
+    ) -> None:
         self._store = store
+        self._heard = heard
         self._routes: Sequence[Route] = document.routes
         self._sources: Mapping[str, Source] = document.sources
         self._now = now
@@ -47,21 +53,22 @@ class Alerting:
             if step.event is None or await self._stored(step):
                 return step.after
 
-    async def wake(self, limit: int = 200) -> list[AlertEvent]:
+    async def wake(self, limit: int = 200) -> None:
         """Fires the snoozed alerts whose time has come."""
-        woken = []
         for alert in await self._store.to_wake(from_datetime(self._now()), limit):
             step = state.wake(alert, self._now())
-            if step is not None and step.event is not None and await self._stored(step):
-                woken.append(step.event)
-        return woken
+            if step is not None:
+                await self._stored(step)  # when not, somebody else changed it meanwhile: the next look tells
 
     async def _stored(self, step: Step) -> bool:
         if step.event is None:
             return await self._store.apply(step)
         at_us = from_datetime(step.event.occurred_at)
         to = route.receivers(self._routes, step.after)
-        return await self._store.apply(step, [delivery.first(step.event, receiver, at_us) for receiver in to])
+        stored = await self._store.apply(step, [delivery.first(step.event, receiver, at_us) for receiver in to])
+        if stored:
+            self._heard(step.event)
+        return stored
 
     def _url(self, event: SlaEvent) -> str | None:
         source = self._sources.get(event.source)

@@ -9,7 +9,6 @@ from datetime import datetime
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
-from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 from structlog.stdlib import BoundLogger
@@ -20,6 +19,7 @@ from services.alerts.alerting import Alerting
 from services.alerts.api import alerts, configuration, deliveries, kpis, stream, tickets, timers
 from services.alerts.api.dependencies import GUARDS, Context, Streams
 from services.alerts.feed import Feed
+from services.alerts.measures import Transitions
 from services.alerts.store import RedisStore
 from services.config.document import Document
 from services.config.environment import Environment
@@ -61,7 +61,7 @@ def build(
         document=document,
         redis=reader,
         store=store,
-        alerting=Alerting(store, document, now),
+        alerting=Alerting(store, document, now, Transitions(registry)),
         feed=feed,
         now=now,
         kpis=KpiReader(reader, partitions, resolutions(document.windows_s.values())),
@@ -137,10 +137,9 @@ async def _redis_problem(reader: Redis) -> str | None:
 async def _landing(request: Request) -> str:
     """What there is, for a person with a browser."""
     rows = "".join(
-        f"<tr><td><code>{method} {route.path}</code></td><td>{route.summary or ''}</td></tr>"
-        for route in request.app.routes
-        if isinstance(route, APIRoute) and route.include_in_schema
-        for method in sorted(route.methods or ())
+        f"<tr><td><code>{method.upper()} {path}</code></td><td>{operation.get('summary', '')}</td></tr>"
+        for path, operations in request.app.openapi()["paths"].items()
+        for method, operation in operations.items()
     )
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Deskpulse</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">

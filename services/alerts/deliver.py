@@ -84,6 +84,7 @@ class Deliverer:
                 alert_id=before.alert_id,
                 transition=before.transition,
             )
+        self.wake.set()  # the next message about the same alert waited for this one
         return True
 
     async def _lane(self, stop: asyncio.Event) -> None:

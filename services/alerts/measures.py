@@ -1,10 +1,14 @@
-"""The metrics of the alerts worker: a closed catalogue. Labels are members of enums and names of receivers."""
+"""The metrics of the alerts worker and the API: a closed catalogue. Labels are members of enums and receivers."""
 
 from __future__ import annotations
 
 from typing import Final, Literal
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from structlog.stdlib import BoundLogger
+
+from schemas.alert import AlertEvent
 
 Name = Literal[
     "deskpulse_alerts_transitions_total",  # counter: steps of alerts, by what they were
@@ -23,8 +27,29 @@ Name = Literal[
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
+class Transitions:
+    """Counts and logs every step of an alert that this process made."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        meaning = "Steps of alerts."
+        self._counter = Counter("deskpulse_alerts_transitions", meaning, ("transition",), registry=registry)
+        self._log: BoundLogger = structlog.get_logger("alerts")
+
+    def __call__(self, event: AlertEvent) -> None:
+        alert = event.alert
+        self._counter.labels(event.transition.value).inc()
+        self._log.info(
+            "alert_transition",
+            transition=event.transition.value,
+            alert_id=alert.alert_id,
+            fingerprint=alert.fingerprint,
+            state=alert.state.value,
+            severity=alert.severity.value,
+        )
+
+
 class Measures:
-    """The metric objects, in one registry."""
+    """The metric objects of the worker, in one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, meaning: str, *labels: str) -> Counter:
@@ -33,7 +58,6 @@ class Measures:
         def gauge(name: str, meaning: str, *labels: str) -> Gauge:
             return Gauge(name, meaning, labels, registry=registry)
 
-        self.transitions = counter("deskpulse_alerts_transitions", "Steps of alerts.", "transition")
         self.alerts = gauge("deskpulse_alerts", "Alerts that there are.", "state", "severity")
         self.seconds = Histogram(
             "deskpulse_alert_seconds",

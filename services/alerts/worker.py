@@ -20,7 +20,7 @@ from schemas.failure import NotNow
 from services import clock
 from services.alerts.alerting import Alerting
 from services.alerts.deliver import Deliverer
-from services.alerts.measures import Measures
+from services.alerts.measures import Measures, Transitions
 from services.alerts.notify.webhook import Webhook
 from services.alerts.store import RedisStore, Store
 from services.config.document import Document
@@ -50,7 +50,6 @@ async def run(
     alerts_topic: str = topics.ALERTS,
     dead_letters: str = topics.TICKETS_DLQ,
     group: str = GROUP,
-    session_timeout_s: float = 45.0,
     started: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Works until ``stop``. Raises ``PortTaken`` at once, and later whatever ended it: that is a bug.
@@ -60,17 +59,22 @@ async def run(
     connection, registry, health = environment.kafka(), CollectorRegistry(), Health()
     writer, reader = client.writer(environment.redis()), client.reader(environment.redis())
     store, measures = RedisStore(writer, reader), Measures(registry)
-    alerting = Alerting(store, document, clock.now)
     producer = Producer(connection, f"{group}-{os.getpid()}")
     webhooks = {name: Webhook(receiver.webhook) for name, receiver in document.receivers.items()}
     deliverers = {name: Deliverer(name, webhook, store, measures, clock.now_us) for name, webhook in webhooks.items()}
-    news = News([deliverer.wake for deliverer in deliverers.values()])
+    news, counted = News([deliverer.wake for deliverer in deliverers.values()]), Transitions(registry)
 
-    app = runtime.create_app(group, connection, session_timeout_s=session_timeout_s)
-    handler = Announcements(alerting, measures, news)
+    def heard(event: AlertEvent) -> None:
+        counted(event)
+        news.tell()
+
+    alerting = Alerting(store, document, clock.now, heard)
+
+    app = runtime.create_app(group, connection, session_timeout_s=environment.kafka_session_timeout_s)
+    handler = Announcements(alerting, measures)
     runtime.agent(app, sla_topic, handler, producer=producer, dead_letters=dead_letters, pulse=health)
     runtime.background(app, "relay", Relay(store, producer, alerts_topic, health, news).run)
-    runtime.background(app, "keeper", Keeper(alerting, store, measures, health, news, sorted(webhooks)).run)
+    runtime.background(app, "keeper", Keeper(alerting, store, measures, health, sorted(webhooks)).run)
     for name, deliverer in deliverers.items():
         runtime.background(app, f"deliver-{name}", deliverer.run, grace_s=20.0)
 
@@ -112,10 +116,9 @@ class News:
 class Announcements:
     """The agent's handler: an SLA event becomes a step of an alert. Harmless to repeat."""
 
-    def __init__(self, alerting: Alerting, measures: Measures, news: News) -> None:
+    def __init__(self, alerting: Alerting, measures: Measures) -> None:
         self._alerting = alerting
         self._measures = measures
-        self._news = news
 
     async def __call__(self, record: Record) -> None:
         event = codec.decode_sla(record.value or b"")
@@ -125,10 +128,7 @@ class Announcements:
             return
         self._measures.sla_events.labels("news").inc()
         if step.event is not None:
-            self._news.tell()
-            self._measures.transitions.labels(step.event.transition.value).inc()
             self._measures.seconds.observe(max(clock.now_us() - record.appended_us, 0) / 1e6)
-            _logged(step.event)
 
 
 class Relay:
@@ -177,14 +177,12 @@ class Keeper:
         store: Store,
         measures: Measures,
         health: Health,
-        news: News,
         receivers: list[str],
     ) -> None:
         self._alerting = alerting
         self._store = store
         self._measures = measures
         self._health = health
-        self._news = news
         self._receivers = receivers
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -193,10 +191,7 @@ class Keeper:
         while not stop.is_set():
             self._health.beat("keeper", 60.0)
             try:
-                for event in await self._alerting.wake():
-                    self._news.tell()
-                    self._measures.transitions.labels(event.transition.value).inc()
-                    _logged(event)
+                await self._alerting.wake()
                 await self._measured()
                 if clock.steady_s() - pruned_s > _PRUNE_S:
                     pruned_s = clock.steady_s()
@@ -225,15 +220,3 @@ async def _redis_problem(store: Store) -> str | None:
     except NotNow as wait:
         return f"{wait.what}."
     return None
-
-
-def _logged(event: AlertEvent) -> None:
-    alert = event.alert
-    log.info(
-        "alert_transition",
-        transition=event.transition.value,
-        alert_id=alert.alert_id,
-        fingerprint=alert.fingerprint,
-        state=alert.state.value,
-        severity=alert.severity.value,
-    )
