@@ -268,8 +268,14 @@ class TimerState(StrEnum):
     BREACHED = "breached"
 
 
+PAUSED_FROM: Final = 4_000_000_000_000_000
+"""Added to the score of paused timers, which break nothing for now: they come after every running one. Scores stay
+below 2^53, so that Redis' floating point keeps them exact."""
+
+
 def timers_key(partition: int, state: TimerState) -> str:
-    """Sorted set: timers (:func:`timer_member`) by the instant in µs at which they break, or broke, their promise."""
+    """Sorted set: timers (:func:`timer_member`) by the instant in µs at which they break, or broke, their promise;
+    paused ones by :data:`PAUSED_FROM` plus the instant of the pause."""
     return f"{slot(partition)}timers:{state.value}"
 
 

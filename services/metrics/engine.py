@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from schemas.instant import SECOND_US
-from schemas.state import Entry, Fact, Level, Mode, Notice, Ticket, TimerState, pack, timer_member
+from schemas.state import (
+    PAUSED_FROM,
+    Entry,
+    Fact,
+    Level,
+    Mode,
+    Notice,
+    Ticket,
+    TimerState,
+    pack,
+    timer_member,
+)
 from services.kpi import bucket
 from services.kpi.catalogue import Cell
 from services.kpi.window import Resolution
@@ -156,7 +167,7 @@ def listing(entry: Entry) -> dict[str, tuple[TimerState, int]]:
         if timer.breached_us is not None or (notice is not None and notice.level is Level.BREACHED):
             state, score = TimerState.BREACHED, timer.breached_us or timer.breach_after_us or timer.since_us
         elif timer.mode is Mode.PAUSED:
-            state, score = TimerState.PAUSED, timer.since_us
+            state, score = TimerState.PAUSED, PAUSED_FROM + timer.since_us
         else:
             at_risk = notice is not None and notice.level is Level.WARNED
             state = TimerState.AT_RISK if at_risk else TimerState.RUNNING

