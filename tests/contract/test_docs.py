@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
+from schemas import standard_webhook
 from schemas.sla import SlaKind, SlaMetric
+from services import clock
+from services.alerts import measures as alerts
+from services.alerts.state import RUNBOOKS
 from services.config import reference as settings
 from services.config.document import Document, parse
 from services.config.environment import Environment
+from services.ingest.measures import Measures as IngestMeasures
 from services.ingest.normalise import VENDORS
 from services.kpi import reference as kpis
 from services.kpi.catalogue import KPIS, Shape
 from services.metrics.exporter import _families
 from services.metrics.hours_form import KEYS
+from services.metrics.meters import Meters
 from tests.contract.house import ROOT, tracked
 
 MADE = {
@@ -118,9 +128,78 @@ def test_settings_that_documents_speak_of_exist(path: Path) -> None:
 
 def test_configurations_in_the_guides_are_ones_that_the_services_take() -> None:
     """Every YAML block of the guides is a document of its own."""
-    blocks = [block for path in WRITTEN for block in re.findall(r"```yaml\n(.*?)```", path.read_text(), re.S)]
+    texts = [block for path in WRITTEN for block in re.findall(r"```yaml\n(.*?)```", path.read_text(), re.S)]
+    blocks = [textwrap.dedent(text) for text in texts]
     taken = [block for block in blocks if re.match(r"(#.*\n)*(sources|sla_policies|receivers|calendars):", block)]
     assert taken
     for block in taken:
         secrets = dict.fromkeys(re.findall(r"\$\{(\w+)\}", block), "whsec_c2VjcmV0")
         parse(block, secrets)
+
+
+def _exported() -> set[str]:
+    """The pipeline's metrics by the names that Prometheus sees."""
+    names = set()
+    for catalogue in (IngestMeasures, Meters, alerts.Measures, alerts.Transitions):
+        registry = CollectorRegistry()
+        catalogue(registry)
+        names |= {f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()}
+    return names
+
+
+def test_the_operators_guide_lists_every_metric() -> None:
+    tables = [line for line in (ROOT / "docs/guides/operate.md").read_text().splitlines() if line.startswith("| `")]
+    assert {name for line in tables for name in re.findall(r"`(deskpulse_\w+)`", line)} == _exported()
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_metrics_that_documents_speak_of_exist(path: Path) -> None:
+    spoken = set(re.findall(r"\bdeskpulse_[a-z_]+[a-z]\b", path.read_text())) - {"deskpulse_kafka_sasl_password"}
+    assert spoken - _exported() == set()
+
+
+def test_the_runbooks_that_alerts_name_are_there() -> None:
+    assert [name for name in RUNBOOKS.values() if not (ROOT / name).is_file()] == []
+
+
+SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+BODY = b'{"transition": "breached"}'
+
+
+@pytest.fixture
+def received() -> dict[str, str]:
+    """The headers of a message that was signed now, with an old and a new secret."""
+    return standard_webhook.headers(["another one", SECRET], "msg_1", clock.now_us() // 1_000_000, BODY)
+
+
+def _block(language: str, beginning: str) -> str:
+    text = (ROOT / "docs/guides/alerts.md").read_text()
+    blocks: list[str] = re.findall(rf"```{language}\n(.*?)```", text, re.S)
+    return next(block for block in blocks if beginning in block)
+
+
+def test_the_guides_python_verifies_what_we_sign_and_nothing_else(received: dict[str, str]) -> None:
+    names: dict[str, Any] = {}
+    exec(_block("python", "def verified"), names)
+    verified = names["verified"]
+    assert verified(SECRET, received, BODY)
+    assert not verified(SECRET, received, BODY + b" ")
+    assert not verified("whsec_" + "AAAA", received, BODY)
+    old = standard_webhook.headers([SECRET], "msg_1", clock.now_us() // 1_000_000 - 600, BODY)
+    assert not verified(SECRET, old, BODY)
+
+
+@pytest.mark.parametrize(("body", "said"), [(BODY, "good"), (BODY + b" ", "bad")])
+def test_the_guides_shell_lines_verify_what_we_sign(
+    received: dict[str, str], tmp_path: Path, body: bytes, said: str
+) -> None:
+    (tmp_path / "body.json").write_bytes(body)
+    given = {
+        "ONCALL_SECRET": SECRET,
+        "id": received["webhook-id"],
+        "timestamp": received["webhook-timestamp"],
+        "signature": received["webhook-signature"],
+    }
+    script = "".join(f"{name}={shlex.quote(value)}\n" for name, value in given.items()) + _block("bash", "body.json")
+    ran = subprocess.run(["bash", "-euc", script], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert (ran.stdout.strip(), ran.stderr) == (said, "")
