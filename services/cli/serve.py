@@ -58,10 +58,7 @@ def alerts(config: Config = None) -> None:
     """
     from services.alerts import worker
 
-    async def run(document: Document, environment: Environment, stop: asyncio.Event) -> None:
-        await worker.run(document, environment, stop, session_timeout_s=environment.kafka_session_timeout_s)
-
-    _serve("alerts", config, run)
+    _serve("alerts", config, worker.run)
 
 
 def api(config: Config = None) -> None:

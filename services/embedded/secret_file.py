@@ -36,7 +36,7 @@ def names(text: str) -> list[str]:
 
 def source_variables(text: str) -> dict[str, str]:
     """For each source whose first secret is a ``${NAME}`` and nothing else, that name."""
-    sources = yaml.safe_load(text).get("sources") or {}
+    sources = (yaml.safe_load(text) or {}).get("sources") or {}
     found = {name: _REFERENCE.fullmatch(str(source["secrets"][0])) for name, source in sources.items()}
     return {str(name): match[1] for name, match in found.items() if match}
 
