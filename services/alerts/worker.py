@@ -70,7 +70,9 @@ async def run(
 
     alerting = Alerting(store, document, clock.now, heard)
 
-    app = runtime.create_app(group, connection, session_timeout_s=environment.kafka_session_timeout_s)
+    app = runtime.create_app(
+        group, connection, session_timeout_s=environment.kafka_session_timeout_s, instance_id=environment.instance_id
+    )
     handler = Announcements(alerting, measures)
     runtime.agent(app, sla_topic, handler, producer=producer, dead_letters=dead_letters, pulse=health)
     runtime.background(app, "relay", Relay(store, producer, alerts_topic, health, news).run)

@@ -59,13 +59,19 @@ class Pulse(Protocol):
 
 
 def create_app(
-    name: str, connection: Connection, *, consumes: bool = True, session_timeout_s: float = 45.0
+    name: str,
+    connection: Connection,
+    *,
+    consumes: bool = True,
+    session_timeout_s: float = 45.0,
+    instance_id: str | None = None,
 ) -> App:
     """A Faust app whose consumer group is ``name``.
 
     With ``consumes=False`` it connects to nothing: it only supervises background services, which bring their own
     clients. Agents are refused then. After ``session_timeout_s`` without a heartbeat the group gives this member's
     partitions away; the embedded broker also makes a new member wait for it, so there 6 s is right.
+    ``instance_id`` is a name that this replica keeps over restarts: it then gets its partitions back at once.
     """
     app = App(
         name,
@@ -81,6 +87,7 @@ def create_app(
         key_serializer="raw",  # F-3: a decode error inside Faust ends an agent in silence
         value_serializer="raw",
         consumer_auto_offset_reset="earliest",  # A-1
+        consumer_group_instance_id=instance_id,  # A-10
         processing_guarantee="at_least_once",  # F-7
         stream_wait_empty=False,  # F-12; safe, since handlers are idempotent
         broker_max_poll_records=500,  # F-12
@@ -92,15 +99,11 @@ def create_app(
     app.connection = connection
     app.consumes = consumes
     app.producer_only = not consumes
-    app.boot_strategy = BootStrategy(
-        app, enable_kafka_consumer=consumes, enable_kafka_producer=False, enable_web=False
-    )
+    app.boot_strategy = BootStrategy(app, enable_kafka_consumer=consumes, enable_kafka_producer=False, enable_web=False)
     return app
 
 
-def agent(
-    app: App, topic: str, handler: Handler, *, producer: Producer, dead_letters: str, pulse: Pulse
-) -> None:
+def agent(app: App, topic: str, handler: Handler, *, producer: Producer, dead_letters: str, pulse: Pulse) -> None:
     """Feeds every record of ``topic`` to ``handler``, one at a time, in order within a partition.
 
     What ``handler`` calls ``Invalid`` goes to the topic ``dead_letters`` through ``producer`` before it is passed.

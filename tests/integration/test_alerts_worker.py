@@ -303,6 +303,18 @@ async def test_a_stream_resumes_behind_the_last_event_and_loses_nothing(system: 
     assert only[0][1] == begun[0][1]
 
 
+async def test_a_client_that_leaves_in_a_burst_is_no_error(
+    system: System, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    since = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    await system.announce(*(announcement(SlaKind.BREACHED, ticket_id=str(n)) for n in range(300)))
+    await until(lambda: has_alerts(system, 300))
+    for _ in range(5):
+        await events(system.http, 1, params={"since": since})
+    assert len(await events(system.http, 300, params={"since": since})) == 300
+    assert "unexpected_error" not in capsys.readouterr().out + caplog.text
+
+
 @pytest.mark.parametrize("unknown", ["1-1", "99999999999999-0", "nonsense"])
 async def test_a_stream_that_cannot_be_resumed_says_so_and_goes_on(system: System, unknown: str) -> None:
     await system.announce(announcement(SlaKind.BREACHED))
