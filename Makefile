@@ -7,6 +7,7 @@ WANTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c '$(WANTED)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 PIP := $(IN_VENV) -m pip --quiet --disable-pip-version-check
+SITE = $$($(IN_VENV) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 CASES := $(wildcard ../shared/cases)
@@ -22,10 +23,11 @@ endif
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
+# A recipe of one command: make waits for it and signals reach it, no shell is in between.
 run: $(RUN_READY) ## start everything here, with a simulated helpdesk; Ctrl-C stops it
 	@$(IN_VENV) -m services.cli up --demo
 
-setup: $(DEV_READY) ## what test, lint and bench need, and .venv/bin/deskpulse
+setup: $(DEV_READY) ## install what test, lint and bench need
 
 test: $(DEV_READY) ## the whole suite; what it uses and skips is at its top and end
 	@$(IN_VENV) -m pytest
@@ -53,14 +55,22 @@ $(IN_VENV):
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 
+# The checkout, importable, and its command: what an editable install gives, without a build and what that needs.
+define LINK
+echo "$(CURDIR)" >"$(SITE)/deskpulse.pth"; \
+printf '#!/bin/sh\nexec "%s" -P -m services.cli "$$@"\n' "$(CURDIR)/$(IN_VENV)" >$(VENV)/bin/deskpulse; \
+chmod +x $(VENV)/bin/deskpulse
+endef
+
 # Installed from hashes alone. A stamp makes the next call instant; a changed lock makes it install again.
 $(RUN_READY): requirements.lock | $(IN_VENV)
 	@echo "installing what Deskpulse needs into $(VENV) (once)"
 	@$(PIP) install --require-hashes -r requirements.lock
+	@$(LINK)
 	@touch $@
 
-$(DEV_READY): requirements-dev.lock pyproject.toml | $(IN_VENV)
+$(DEV_READY): requirements-dev.lock | $(IN_VENV)
 	@echo "installing what development needs into $(VENV) (once)"
 	@$(PIP) install --require-hashes -r requirements-dev.lock
-	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(LINK)
 	@touch $@ $(RUN_READY)
