@@ -245,18 +245,36 @@ class TestEnding:
         assert system.said.splitlines()[-2:] == ["stopping", "stopped"]
         assert "Traceback" not in system.logged
 
-    @pytest.mark.parametrize("signals", [[signal.SIGKILL], [signal.SIGINT, signal.SIGINT]])
-    def test_however_it_is_killed_nothing_is_left(
-        self, tmp_path: Path, another: list[System], signals: list[signal.Signals]
+    def test_when_it_is_killed_nothing_is_left(self, tmp_path: Path, another: list[System]) -> None:
+        another.append(system := System(tmp_path, "--config", str(DEMO)))
+        until(lambda: len(system.processes()) >= 7, "broker, Redis and services are started", timeout_s=60)
+        system.process.kill()
+        system.process.wait(10)
+        until(lambda: system.processes() == [], "all are gone")
+
+    def test_a_second_ctrl_c_does_not_wait_for_a_service_that_hangs(
+        self, tmp_path: Path, another: list[System]
     ) -> None:
         another.append(system := System(tmp_path, "--config", str(DEMO)))
         until(lambda: len(system.processes()) >= 7, "broker, Redis and services are started", timeout_s=60)
-        for number in signals:
-            system.process.send_signal(number)
-            if number is not signals[-1]:
-                system.says("stopping")
-        assert system.process.wait(10) in (-signal.SIGKILL, 128 + signal.SIGINT)
+        os.kill(system.processes("ingest")[0], signal.SIGSTOP)
+        system.process.send_signal(signal.SIGINT)
+        system.says("stopping")
+        system.process.send_signal(signal.SIGINT)
+        assert system.process.wait(10) == 128 + signal.SIGINT
         until(lambda: system.processes() == [], "all are gone")
+
+    def test_a_service_that_hangs_cannot_hold_up_the_end(self, tmp_path: Path, another: list[System]) -> None:
+        another.append(system := System(tmp_path, "--config", str(DEMO)))
+        until(lambda: len(system.processes()) >= 7, "broker, Redis and services are started", timeout_s=60)
+        for service in SERVICES:
+            os.kill(system.processes(service)[0], signal.SIGSTOP)
+        began = time.monotonic()
+        system.process.send_signal(signal.SIGINT)
+        assert system.process.wait(10) == 0
+        assert time.monotonic() - began < 5.5
+        assert system.processes() == []
+        assert "ingest did not stop in time and was killed" in system.said
 
 
 class TestRefusing:
