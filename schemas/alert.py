@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct
+
+from schemas.instant import Instant, Number
 
 
 class AlertState(StrEnum):
@@ -64,17 +65,17 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     title: str
     detail: str
     labels: dict[str, str]
-    starts_at: datetime
-    updated_at: datetime
-    revision: int
-    version: int
-    ends_at: datetime | None = None
-    due_at: datetime | None = None
-    breached_at: datetime | None = None
-    detected_at: datetime | None = None
+    starts_at: Instant
+    updated_at: Instant
+    revision: Number
+    version: Number
+    ends_at: Instant | None = None
+    due_at: Instant | None = None
+    breached_at: Instant | None = None
+    detected_at: Instant | None = None
     acknowledged_by: str | None = None
-    acknowledged_at: datetime | None = None
-    snoozed_until: datetime | None = None
+    acknowledged_at: Instant | None = None
+    snoozed_until: Instant | None = None
     evidence: tuple[Evidence, ...] = ()
     runbook: str | None = None
 
@@ -83,7 +84,7 @@ class AlertEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One transition: the alert after it, and why. ``event_id`` is the uuid5 of alert and version."""
 
     event_id: str
-    occurred_at: datetime
+    occurred_at: Instant
     transition: Transition
     alert: Alert
     previous: AlertState | None = None

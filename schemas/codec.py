@@ -61,6 +61,8 @@ def checked(event: TicketEvent) -> TicketEvent:
         raise Invalid(Reason.MISSING_FIELD, f"kind {event.kind.value} needs the object '{needed}'")
     if event.rating is not None and event.rating.best <= event.rating.worst:
         raise Invalid(Reason.BAD_VALUE, "rating.best must be greater than rating.worst")
+    if event.rating is not None and not event.rating.worst <= event.rating.score <= event.rating.best:
+        raise Invalid(Reason.BAD_VALUE, "rating.score must lie between rating.worst and rating.best")
     return event
 
 

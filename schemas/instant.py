@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from msgspec import Meta
+
+Instant = Annotated[datetime, Meta(tz=True)]
+"""A time in a record: refused without an offset from UTC."""
+
+Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+"""A counting number that Redis, Lua and every JSON reader keep exact."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND_US = 1_000_000

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct
 
+from schemas.instant import Instant, Number
 from schemas.ticket import Priority, Status
 
 
@@ -56,15 +56,15 @@ class SlaEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str
     ticket_id: str
     metric: SlaMetric
-    cycle: int
-    revision: int
+    cycle: Number
+    revision: Number
     policy: str
     target_s: float
     elapsed_s: float
-    detected_at: datetime
-    due_at: datetime | None = None
-    breached_at: datetime | None = None
-    fulfilled_at: datetime | None = None
+    detected_at: Instant
+    due_at: Instant | None = None
+    breached_at: Instant | None = None
+    fulfilled_at: Instant | None = None
     threshold: str | None = None
     calendar: str | None = None
     ticket: Holder = Holder()

@@ -166,7 +166,8 @@ class Notice(Struct, frozen=True, array_like=True):
 
 
 class Ticket(Struct, array_like=True):
-    """A ticket: the fold of its facts. ``last`` is the order of the newest fact in it."""
+    """A ticket: the fold of its facts. ``last`` is the order of the newest fact in it; ``withdrawn`` are ids of
+    messages that turned out never to have been public."""
 
     source: str
     ticket_id: str
@@ -195,6 +196,7 @@ class Ticket(Struct, array_like=True):
     rated: Rated | None = None
     timers: tuple[Timer, ...] = ()
     cycles: int = 0
+    withdrawn: tuple[str, ...] = ()
 
 
 class Entry(Struct, frozen=True, array_like=True):

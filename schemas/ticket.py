@@ -6,12 +6,13 @@ Topic ``helpdesk.tickets.v1``, key ``source:ticket_id``. The published contract 
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID, uuid5
 
 from msgspec import UNSET, Struct, UnsetType
+
+from schemas.instant import Instant, Number
 
 NAMESPACE: Final = UUID("6f0d2d3c-8f5e-5d0b-9d0a-3c2f8f6f1b7e")
 """Namespace of every deterministic id of Deskpulse. Changing it makes every redelivery look new: never do."""
@@ -107,7 +108,7 @@ class Attributes(Struct, frozen=True, omit_defaults=True):
     tags: tuple[str, ...] | UnsetType = UNSET
     requester: str | UnsetType | None = UNSET
     organisation: str | UnsetType | None = UNSET
-    created_at: datetime | UnsetType = UNSET
+    created_at: Instant | UnsetType = UNSET
 
 
 class StatusChange(Struct, frozen=True, omit_defaults=True):
@@ -188,9 +189,9 @@ class TicketEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     vendor: str
     ticket_id: str
     kind: Kind
-    occurred_at: datetime
-    received_at: datetime
-    sequence: int = 0
+    occurred_at: Instant
+    received_at: Instant
+    sequence: Number = 0
     imported: bool = False
     actor: Actor | None = None
     ticket: Attributes = Attributes()

@@ -14,7 +14,7 @@ Name = Literal[
     "deskpulse_alerts_transitions_total",  # counter: steps of alerts, by what they were
     "deskpulse_alerts",  # gauge: alerts that there are, by state and severity
     "deskpulse_alert_seconds",  # histogram: from the append of an SLA event to the stored alert
-    "deskpulse_sla_events_total",  # counter: SLA events by whether they were news
+    "deskpulse_alerts_sla_events_total",  # counter: SLA events by whether they were news
     "deskpulse_deliveries_total",  # counter: messages that were settled, by receiver and outcome
     "deskpulse_delivery_attempts_total",  # counter: attempts, by receiver and outcome
     "deskpulse_deliveries_pending",  # gauge: messages that wait
@@ -65,7 +65,7 @@ class Measures:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.sla_events = counter("deskpulse_sla_events", "SLA events by whether they were news.", "outcome")
+        self.sla_events = counter("deskpulse_alerts_sla_events", "SLA events by whether they were news.", "outcome")
         self.deliveries = counter("deskpulse_deliveries", "Messages settled.", "receiver", "outcome")
         self.attempts = counter("deskpulse_delivery_attempts", "Attempts to send.", "receiver", "outcome")
         self.pending = gauge("deskpulse_deliveries_pending", "Messages that wait.")

@@ -28,8 +28,8 @@ class Environment(BaseSettings):
     )
     instance_id: str | None = Field(
         None,
-        description="A name that this replica keeps over restarts (a StatefulSet's pod name): it then gets its partitions "
-        "back at once instead of after the session timeout.",
+        description="A name that this replica keeps over restarts (a StatefulSet's pod name): it then gets its "
+        "partitions back at once instead of after the session timeout.",
     )
     redis_url: str | None = Field(None, description="redis://, rediss:// or unix:// URL of the state.")
     bind_host: str = Field("127.0.0.1", description="Address that every service listens on.")

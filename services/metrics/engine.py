@@ -87,8 +87,7 @@ class Engine:
         self, before: Ticket, fresh: list[Fact], history: Sequence[Fact] | None, tally: Tally
     ) -> tuple[Ticket, list[Move]]:
         rules = self._rules
-        in_order = fresh[0].order > before.last and not any(needs_history(fact) for fact in fresh)
-        if in_order and not (history and any(needs_history(fact) for fact in history)):
+        if fresh[0].order > before.last and not any(needs_history(fact) for fact in fresh):
             ticket, moves = before, []
             for fact in fresh:
                 ticket, moved = step(ticket, fact, rules)

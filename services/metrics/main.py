@@ -43,7 +43,7 @@ async def run(document: Document, environment: Environment, stop: asyncio.Event)
     writer, reader = client.writer(environment.redis()), client.reader(environment.redis())
     producer = Producer(connection, f"{GROUP}-{os.getpid()}")
     meters = Meters(registry)
-    outbox = Outbox(writer, producer, SLA, log)
+    outbox = Outbox(writer, producer, SLA, meters.outbox, log)
     consumer = BatchConsumer(
         connection,
         TICKETS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+from prometheus_client import Gauge
 from redis.asyncio import Redis
 from structlog.stdlib import BoundLogger
 
@@ -27,10 +28,11 @@ class Outbox:
     partition meanwhile cannot delete what its successor has not sent. Copies carry the same event id.
     """
 
-    def __init__(self, redis: Redis, producer: Producer, topic: str, log: BoundLogger) -> None:
+    def __init__(self, redis: Redis, producer: Producer, topic: str, depth: Gauge, log: BoundLogger) -> None:
         self._redis: Any = redis  # its stubs return unions of everything that any option could make it return
         self._producer = producer
         self._topic = topic
+        self._depth = depth
         self._log = log
         self._news = asyncio.Event()
         self.partitions: set[int] = set()
@@ -53,11 +55,6 @@ class Outbox:
         finally:
             stopping.cancel()
 
-    async def depth(self) -> int:
-        """Events that wait, over the owned partitions."""
-        with away():
-            return sum([int(await self._redis.xlen(outbox_key(number))) for number in self.partitions])
-
     async def _relay_all(self) -> None:
         for partition in sorted(self.partitions):
             try:
@@ -66,6 +63,14 @@ class Outbox:
             except NotNow as wait:
                 self._log.warning("outbox_waits", partition=partition, why=wait.what)
                 await asyncio.sleep(min(wait.retry_after_s, 1.0))
+        await self._measure()
+
+    async def _measure(self) -> None:
+        try:
+            with away():
+                self._depth.set(sum([await self._redis.xlen(outbox_key(number)) for number in self.partitions]))
+        except NotNow:
+            return  # the gauge keeps what was last seen; that Redis is away is told elsewhere
 
     async def _relay(self, partition: int) -> int:
         key = outbox_key(partition)

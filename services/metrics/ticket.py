@@ -27,12 +27,10 @@ Move = tuple[int, Who, int]
 """The backlog's change ``(at_us, attributes, +1 or -1)``."""
 
 
-def step(
-    ticket: Ticket, fact: Fact, rules: Rules, retracted: frozenset[str] = frozenset()
-) -> tuple[Ticket, list[Move]]:
+def step(ticket: Ticket, fact: Fact, rules: Rules) -> tuple[Ticket, list[Move]]:
     """The ticket after ``fact``, which is newer than every fact in it, and how the backlog moved.
 
-    Pure: ``ticket`` is left as it was. ``retracted`` are ids of messages that turned out never to have been public.
+    Pure: ``ticket`` is left as it was. A fact that :func:`needs_history` has its full effect only in a fold.
     """
     after = copy.copy(ticket)
     after.last = fact.order
@@ -44,8 +42,10 @@ def step(
     _existence(after, fact)
     _solving(ticket, after, fact, rules)
     promises = rules.promises(after.source, after.who)
-    if fact.kind is Kind.MESSAGE_ADDED and fact.message_id not in retracted:
+    if fact.kind is Kind.MESSAGE_ADDED and fact.message_id not in after.withdrawn:
         _message(after, fact, promises, rules)
+    elif fact.kind is Kind.MESSAGE_RETRACTED and fact.message_id is not None:
+        after.withdrawn = tuple(sorted({*after.withdrawn, fact.message_id}))
     elif fact.kind is Kind.CSAT_RECEIVED and fact.positive is not None:
         after.rated = Rated(fact.at_us, after.who, fact.positive)
     after.timers = sla.reckoned(after, fact.at_us, promises, rules)
@@ -54,18 +54,12 @@ def step(
 
 def fold(source: str, ticket_id: str, facts: Sequence[Fact], rules: Rules) -> tuple[Ticket, list[Move]]:
     """The ticket of ``facts``, which are sorted by their order and without duplicates, and every backlog move."""
-    ticket = Ticket(source, ticket_id)
-    retracted = retractions(facts)
+    ticket = Ticket(source, ticket_id, withdrawn=_withdrawn(facts))
     moves: list[Move] = []
     for fact in facts:
-        ticket, moved = step(ticket, fact, rules, retracted)
+        ticket, moved = step(ticket, fact, rules)
         moves += moved
     return ticket, moves
-
-
-def retractions(facts: Iterable[Fact]) -> frozenset[str]:
-    """Ids of the messages that were taken back: they count as if they had never been public."""
-    return frozenset(f.message_id for f in facts if f.kind is Kind.MESSAGE_RETRACTED and f.message_id is not None)
 
 
 def needs_history(fact: Fact) -> bool:
@@ -76,6 +70,12 @@ def needs_history(fact: Fact) -> bool:
 def in_backlog(ticket: Ticket) -> bool:
     """Backlog: neither solved nor closed, and still on the books (semantics.md §a)."""
     return ticket.facts > 0 and ticket.gone is None and ticket.status is not None and ticket.status not in DONE
+
+
+def _withdrawn(facts: Iterable[Fact]) -> tuple[str, ...]:
+    """Ids of the messages that were taken back: they count as if they had never been public."""
+    taken = {f.message_id for f in facts if f.kind is Kind.MESSAGE_RETRACTED and f.message_id is not None}
+    return tuple(sorted(taken))
 
 
 def _attributes(after: Ticket, fact: Fact) -> None:

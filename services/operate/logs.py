@@ -13,6 +13,7 @@ from structlog.typing import EventDict, Processor
 _LIBRARIES = (
     *("uvicorn", "uvicorn.error", "uvicorn.access", "aiokafka", "kafka", "faust", "mode", "asyncio"),
     *("httpx", "httpcore", "redis"),
+    *("services.stream.runtime", "services.stream.faust_app"),  # where Faust's supervision logs our classes
 )
 _SENSITIVE = (
     *("secret", "token", "authorization", "signature", "password", "cookie", "hash_key"),

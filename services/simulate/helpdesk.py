@@ -300,9 +300,7 @@ class _Run:
         if now_us - self._reported_us >= _PROGRESS_US:
             self._reported_us = now_us
             behind_s = round(behind_us / SECOND_US, 1)
-            _log.info(
-                "simulation_progress", **self._figures(), open_tickets=self._open_tickets, behind_s=behind_s
-            )
+            _log.info("simulation_progress", **self._figures(), open_tickets=self._open_tickets, behind_s=behind_s)
 
     def _figures(self) -> dict[str, object]:
         names = ("tickets", "sent", "accepted", "duplicates", "dead_lettered", "retries", "unanswered")

@@ -93,8 +93,7 @@ class Producer:
                     await self.start(deadline_s)
                 assert self._client is not None
                 futures = [
-                    await self._client.send(r.topic, value=r.value, key=r.key, headers=list(r.headers))
-                    for r in records
+                    await self._client.send(r.topic, value=r.value, key=r.key, headers=list(r.headers)) for r in records
                 ]
                 for future in asyncio.as_completed(futures):
                     await future

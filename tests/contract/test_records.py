@@ -53,6 +53,9 @@ def differences(kind: inspect.Type, root: Schema, node: Schema, at: str = "$") -
                 yield f"{at}: not a free map"
             else:
                 yield from differences(kind.value_type, root, node["additionalProperties"], f"{at}.*")
+        case inspect.IntType(ge=least, le=most) if most is not None:
+            if node != {"type": "integer", "minimum": least, "maximum": most}:
+                yield f"{at}: {kind} is not {node}"
         case _:
             # Which texts are good is more than the record's type says; test_broken_twins holds it to the codec.
             if {name: value for name, value in node.items() if name not in _TEXT_RULES} != _SCALARS[type(kind)]:

@@ -279,9 +279,7 @@ async def test_ingest_itself_takes_the_whole_of_a_demo_and_counts_each_event_onc
     assert len(events) == summary.accepted - summary.duplicates > 100
 
 
-@pytest.mark.parametrize(
-    ("status", "ended"), [(401, Ended.SIGNATURE_REFUSED), (404, Ended.SOURCE_UNKNOWN)]
-)
+@pytest.mark.parametrize(("status", "ended"), [(401, Ended.SIGNATURE_REFUSED), (404, Ended.SOURCE_UNKNOWN)])
 async def test_it_ends_at_once_when_the_endpoint_will_take_nothing(
     status: int, ended: Ended, capsys: pytest.CaptureFixture[str]
 ) -> None:

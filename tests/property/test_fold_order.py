@@ -170,7 +170,7 @@ def standing(store: MemoryStore) -> dict[tuple[str, int], Level]:
 
 
 @given(arrivals())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_any_order_and_any_copies_end_in_the_numbers_of_the_sorted_replay(
     case: tuple[list[TicketEvent], list[list[TicketEvent]]],
 ) -> None:
