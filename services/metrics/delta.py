@@ -25,11 +25,6 @@ class Delta:
     unlisted: set[tuple[TimerState, str]] = field(default_factory=set)
     events: list[SlaEvent] = field(default_factory=list)
 
-    @property
-    def empty(self) -> bool:
-        """Whether applying it would change nothing."""
-        return not (self.entries or self.facts or self.buckets or self.gauge or self.due or self.events)
-
 
 @dataclass(slots=True)
 class Tally:

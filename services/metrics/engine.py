@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from schemas.instant import SECOND_US
 from schemas.state import (
     PAUSED_FROM,
     Entry,
@@ -21,11 +20,10 @@ from schemas.state import (
     pack,
     timer_member,
 )
-from services.kpi import bucket
-from services.kpi.catalogue import Cell
 from services.kpi.window import Resolution
 from services.metrics.announce import announce
-from services.metrics.contribution import Contribution, contributions
+from services.metrics.contribution import contributions
+from services.metrics.counting import Counting
 from services.metrics.delta import Delta, Tally
 from services.metrics.rules import Rules
 from services.metrics.ticket import Move, fold, needs_history, step
@@ -60,7 +58,7 @@ class Engine:
     ) -> tuple[Delta, Tally]:
         """What these facts change. ``clock_us`` is the partition's clock after the batch; ``now_us`` only decides
         which buckets are still kept."""
-        delta, tally = Delta(), Tally()
+        delta, tally, counting = Delta(), Tally(), Counting(self._rules, self._kept)
         for key, facts in incoming.items():
             entry = entries.get(key)
             fresh = _unique(facts, history.get(key, ()))
@@ -72,8 +70,9 @@ class Engine:
             ticket, moves = self._folded(before.ticket, fresh, history.get(key), tally)
             delta.facts[key] = [pack(fact) for fact in fresh]
             recent = before.recent + b"".join(fact.event_id[-TAIL:] for fact in fresh)
-            self._count(before.ticket, ticket, moves, now_us, delta, tally)
+            self._count(before.ticket, ticket, moves, counting)
             self._settle(key, before, ticket, recent[-TAIL * TAILS :], clock_us, delta)
+        tally.expired = counting.into(delta, now_us)
         return delta, tally
 
     def tick(self, entries: Mapping[str, Entry], clock_us: int) -> Delta:
@@ -99,41 +98,15 @@ class Engine:
         _, undone = fold(before.source, before.ticket_id, old, rules)
         return ticket, [*moves, *((at_us, who, -amount) for at_us, who, amount in undone)]
 
-    def _count(self, before: Ticket, after: Ticket, moves: list[Move], now_us: int, delta: Delta, tally: Tally) -> None:
+    def _count(self, before: Ticket, after: Ticket, moves: list[Move], counting: Counting) -> None:
         old, new = contributions(before), contributions(after)
-        for contribution in new - old:
-            self._spread(after.source, contribution, 1, now_us, delta, tally)
-        for contribution in old - new:
-            self._spread(after.source, contribution, -1, now_us, delta, tally)
-        for at_us, who, amount in moves:
-            self._spread(after.source, (Cell.BACKLOG, at_us, who, None, None), amount, now_us, delta, tally)
-            for segment in self._rules.keys(after.source, who):
-                delta.gauge[segment] = delta.gauge.get(segment, 0) + amount
-
-    def _spread(
-        self, source: str, contribution: Contribution, sign: int, now_us: int, delta: Delta, tally: Tally
-    ) -> None:
-        """Adds a contribution to every bucket that is still kept, in every segment."""
-        cell, at_us, who, calendar_ms, business_ms = contribution
-        amounts = [(field, sign * amount) for field, amount in bucket.fields(cell, calendar_ms, business_ms)]
-        now_s = now_us // SECOND_US
-        segments = self._rules.keys(source, who)
-        kept = False
-        for resolution in self._kept:
-            start_s = resolution.start(at_us)
-            expires_s = resolution.expires(start_s)
-            if expires_s <= now_s:
-                continue
-            kept = True
-            for segment in segments:
-                target = (resolution.name, start_s, segment)
-                counters = delta.buckets.get(target)
-                if counters is None:
-                    counters = delta.buckets[target] = {}
-                    delta.expires[target] = expires_s
-                for field, amount in amounts:
-                    counters[field] = counters.get(field, 0) + amount
-        tally.expired += not kept
+        if old != new:
+            for contribution in new - old:
+                counting.add(after.source, contribution, 1)
+            for contribution in old - new:
+                counting.add(after.source, contribution, -1)
+        for move in moves:
+            counting.move(after.source, move)
 
     def _settle(self, key: str, before: Entry, ticket: Ticket, recent: bytes, clock_us: int, delta: Delta) -> None:
         """Announces what there is to announce, schedules the next look, and lists the timers for the API."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from msgspec import UNSET
 
@@ -32,7 +31,7 @@ def fact(event: TicketEvent) -> Fact:
     return Fact(
         at_us=from_datetime(event.occurred_at),
         sequence=event.sequence,
-        event_id=UUID(event.event_id).bytes,
+        event_id=bytes.fromhex(event.event_id.replace("-", "")),
         kind=event.kind,
         stated=Stated(**stated),
         actor=message.author if message is not None else _actor(event),

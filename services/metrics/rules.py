@@ -56,6 +56,10 @@ class Rules:
         """Every promise made to a ticket: the targets of the first policy that matches, at its priority."""
         if self.fixed is not None:
             return self.fixed
+        return _promises(self, source, who)
+
+    def match(self, source: str, who: Who) -> dict[SlaMetric, Promise]:
+        """As :meth:`promises`, computed anew."""
         for number, policy in enumerate(self.policies):
             if all(_matches(who, source, dimension, wanted) for dimension, wanted in policy.match.items()):
                 return self._promised(number, who.priority or Priority.NORMAL)
@@ -129,6 +133,11 @@ def _keys(segments: tuple[tuple[str, ...], ...], source: str, who: Who) -> tuple
         choices = [[f"{d}:{value}" for value in _values(who, source, d)] for d in dimensions]
         found += [",".join(parts) for parts in product(*choices)]
     return tuple(found)
+
+
+@lru_cache(maxsize=100_000)
+def _promises(rules: Rules, source: str, who: Who) -> dict[SlaMetric, Promise]:
+    return rules.match(source, who)
 
 
 @lru_cache(maxsize=10_000)

@@ -6,7 +6,7 @@ between any two lines here leaves either all of a batch or nothing of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from itertools import chain
 from typing import Any, Final, Protocol
@@ -191,27 +191,27 @@ def _changes(partition: int, after: Position, delta: Delta, values: list[bytes])
     gone = [key for key, at in delta.due.items() if at is None]
     scheduled = [(at, key) for key, at in delta.due.items() if at is not None]
     zrem = [[layout.due_key(partition), *gone]] if gone else []
-    zadd = [[layout.due_key(partition), *_texts(scheduled)]] if scheduled else []
+    zadd = [[layout.due_key(partition), *_flat(scheduled)]] if scheduled else []
     for state in TimerState:
         key = layout.timers_key(partition, state)
         if left := [member for s, member in delta.unlisted if s is state]:
             zrem.append([key, *left])
         if entered := [(score, member) for (s, member), score in delta.listed.items() if s is state]:
-            zadd.append([key, *_texts(entered)])
+            zadd.append([key, *_flat(entered)])
     touched = {segment for _, _, segment in delta.buckets}
     if touched:
         at_s = after.clock_us // SECOND_US
-        zadd.append([layout.segments_key(partition), *_texts((at_s, segment) for segment in touched)])
+        zadd.append([layout.segments_key(partition), *_flat((at_s, segment) for segment in touched)])
     add = [
         [
             layout.bucket_key(partition, resolution, start_s, segment),
-            str(delta.expires[resolution, start_s, segment]),
-            *_texts((field, amount) for field, amount in amounts.items() if amount),
+            delta.expires[resolution, start_s, segment],
+            *_flat((field, amount) for field, amount in amounts.items() if amount),
         ]
         for (resolution, start_s, segment), amounts in delta.buckets.items()
     ]
     if delta.gauge:
-        add.append([layout.gauge_key(partition), "", *_texts((s, n) for s, n in delta.gauge.items() if n)])
+        add.append([layout.gauge_key(partition), "", *_flat((s, n) for s, n in delta.gauge.items() if n)])
     return {
         "set": [[_ticket(partition, key), placed(entry)] for key, entry in delta.entries.items()],
         "push": [[_facts(partition, key), *map(placed, facts)] for key, facts in delta.facts.items()],
@@ -222,13 +222,13 @@ def _changes(partition: int, after: Position, delta: Delta, values: list[bytes])
             [layout.outbox_key(partition), event.event_id, event.key, placed(codec.encode(event))]
             for event in delta.events
         ],
-        "position": _texts((("next", after.next_offset), ("last", after.last), ("clock_us", after.clock_us))),
+        "position": ["next", after.next_offset, "last", after.last, "clock_us", after.clock_us],
     }
 
 
-def _texts(pairs: Iterable[tuple[object, object]]) -> list[str]:
-    """Pairs, flat, as text: Lua's numbers would lose digits of large integers."""
-    return [str(part) for part in chain.from_iterable(pairs)]
+def _flat(pairs: Iterable[tuple[object, object]]) -> Iterator[object]:
+    """Pairs, one after the other. Integers stay integers: below 2^53 Lua hands them on without losing a digit."""
+    return chain.from_iterable(pairs)
 
 
 def _ticket(partition: int, key: str) -> str:
