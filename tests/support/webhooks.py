@@ -1,53 +1,91 @@
-"""Signing webhooks as the senders do."""
+"""One vendor's webhooks in tests: its fixtures, and the events that normalising makes of them.
+
+``fixtures/webhooks/<vendor>/<name>.json`` is what the vendor posts, ``<name>.events.json`` the canonical events of it,
+``<name>.headers.json`` the headers that mean something, where there are any.
+"""
 
 from __future__ import annotations
 
-import base64
-import hmac
+import copy
 import json
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+import pytest
 
-def zendesk(body: bytes, secret: str, at: datetime | str | None = None) -> dict[str, str]:
-    """The headers of a Zendesk webhook; ``at`` defaults to now."""
-    timestamp = at if isinstance(at, str) else (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    digest = hmac.digest(secret.encode(), timestamp.encode() + body, "sha256")
-    return {
-        "content-type": "application/json",
-        "x-zendesk-account-id": "4242",
-        "x-zendesk-webhook-id": "01F1KRFQ6BG29CNWFR60NK5FNY",
-        "x-zendesk-webhook-invocation-id": "8350205582",
-        "x-zendesk-webhook-signature": base64.b64encode(digest).decode(),
-        "x-zendesk-webhook-signature-timestamp": timestamp,
-    }
+from schemas.codec import decode_ticket, encode
+from schemas.failure import Invalid
+from schemas.instant import parse_rfc3339
+from schemas.ticket import TicketEvent
+from services.ingest.delivery import Delivery, SourceSettings
+from services.ingest.normalise import normalise
 
-
-def standard(body: bytes, key: bytes, delivery_id: str, at: datetime | str | None = None) -> dict[str, str]:
-    """The headers of a Standard Webhooks delivery; ``key`` is what the secret decodes to."""
-    timestamp = at if isinstance(at, str) else str(int((at or datetime.now(UTC)).timestamp()))
-    digest = hmac.digest(key, f"{delivery_id}.{timestamp}.".encode() + body, "sha256")
-    return {
-        "content-type": "application/json",
-        "webhook-id": delivery_id,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
-    }
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "webhooks"
+KEY = b"a key for tests"
+RECEIVED_AT = parse_rfc3339("2026-03-02T09:00:01Z")
 
 
-def status_changed(event_id: str, ticket_id: str = "1001", to: str = "SOLVED") -> bytes:
-    """A Zendesk event subscription's body."""
-    return json.dumps(_envelope(event_id, ticket_id, to)).encode()
+@dataclass(frozen=True)
+class Webhooks:
+    """The webhooks of ``vendor``, all of them with ``headers`` unless a fixture or a test says otherwise."""
 
+    vendor: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
-def _envelope(event_id: str, ticket_id: str, to: str) -> dict[str, Any]:
-    return {
-        "account_id": 4242,
-        "id": event_id,
-        "type": "zen:event-type:ticket.status_changed",
-        "subject": f"zen:ticket:{ticket_id}",
-        "time": "2026-03-02T09:00:00.123456789Z",
-        "zendesk_event_version": "2022-11-06",
-        "detail": {"id": ticket_id, "status": to, "requester_id": "9001", "actor_id": "7001"},
-        "event": {"current": to, "previous": "OPEN"},
-    }
+    def names(self) -> list[str]:
+        """The names of all fixtures."""
+        return sorted(path.stem for path in (FIXTURES / self.vendor).glob("*.json") if "." not in path.stem)
+
+    def body(self, name: str) -> Any:
+        return json.loads((FIXTURES / self.vendor / f"{name}.json").read_text())
+
+    def with_changes(self, name: str, changes: Mapping[str, Any]) -> Any:
+        """The fixture ``name`` with values replaced; ``a.b.0.c`` is the way to one. ``...`` takes it out."""
+        body = copy.deepcopy(self.body(name))
+        for way, value in changes.items():
+            *parts, last = way.split(".")
+            inner = body
+            for part in parts:
+                inner = inner[int(part) if isinstance(inner, list) else part]
+            if value is ...:
+                del inner[last]
+            else:
+                inner[int(last) if isinstance(inner, list) else last] = value
+        return body
+
+    def headers_of(self, name: str) -> Mapping[str, str]:
+        path = FIXTURES / self.vendor / f"{name}.headers.json"
+        return json.loads(path.read_text()) if path.exists() else self.headers
+
+    def delivery(
+        self, body: Any, headers: Mapping[str, str] | None = None, received_at: datetime = RECEIVED_AT
+    ) -> Delivery:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return Delivery("desk", self.vendor, self.headers if headers is None else headers, raw, received_at)
+
+    def events(self, body: Any, headers: Mapping[str, str] | None = None, **options: Any) -> list[TicketEvent]:
+        return normalise(self.delivery(body, headers), SourceSettings(KEY, options))
+
+    def event(self, body: Any, headers: Mapping[str, str] | None = None, **options: Any) -> TicketEvent:
+        [found] = self.events(body, headers, **options)
+        return found
+
+    def refusal(self, body: Any, headers: Mapping[str, str] | None = None, **options: Any) -> Invalid:
+        with pytest.raises(Invalid) as caught:
+            self.events(body, headers, **options)
+        return caught.value
+
+    def check(self, name: str) -> None:
+        """The fixture becomes exactly the events beside it, and each of them can be read back."""
+        raw = (FIXTURES / self.vendor / f"{name}.json").read_bytes()
+        made = [json.loads(encode(one)) for one in self.events(raw, self.headers_of(name))]
+        assert made == json.loads((FIXTURES / self.vendor / f"{name}.events.json").read_text())
+        for one in made:
+            assert decode_ticket(json.dumps(one).encode()).source == "desk"
+
+    def written(self, name: str) -> bytes:
+        """All events of a fixture as they would be sent on."""
+        return b"".join(encode(one) for one in self.events(self.body(name), self.headers_of(name)))
