@@ -8,10 +8,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from itertools import count, islice
+from typing import Any
 
 from msgspec import structs
 
-from schemas.ticket import TicketEvent, event_id
+from schemas.instant import to_datetime
+from schemas.ticket import (
+    Actor,
+    ActorKind,
+    Assignment,
+    Attributes,
+    Kind,
+    Message,
+    Priority,
+    PriorityChange,
+    Status,
+    TicketEvent,
+    Visibility,
+    event_id,
+)
 from services import clock
 from tests.support.lives import arrivals  # the bench runs from a checkout, where the tests' support is
 
@@ -40,3 +55,50 @@ def _endless() -> Iterator[TicketEvent]:
                 )
             else:
                 yield event
+
+
+def created(ticket_id: str, at_us: int, **attributes: Any) -> TicketEvent:
+    """A new e-mail ticket; ``attributes`` are what else is stated of it."""
+    at = to_datetime(at_us)
+    stated: dict[str, Any] = {"status": Status.NEW, "channel": "email", "team": "support", "created_at": at}
+    return _event(ticket_id, Kind.CREATED, at_us, ActorKind.CUSTOMER, ticket=Attributes(**stated | attributes))
+
+
+def replied(ticket_id: str, at_us: int) -> TicketEvent:
+    """A public answer of an agent."""
+    message = Message(f"m{ticket_id}", Visibility.PUBLIC, ActorKind.AGENT)
+    return _event(ticket_id, Kind.MESSAGE_ADDED, at_us, ActorKind.AGENT, message=message)
+
+
+def assigned(ticket_id: str, at_us: int, agent: str) -> TicketEvent:
+    """Somebody has the ticket now."""
+    return _event(
+        ticket_id,
+        Kind.ASSIGNMENT_CHANGED,
+        at_us,
+        ActorKind.AGENT,
+        ticket=Attributes(status=Status.OPEN, agent=agent),
+        assignment=Assignment(agent=agent),
+    )
+
+
+def made_urgent(ticket_id: str, at_us: int) -> TicketEvent:
+    """The priority is set."""
+    change = PriorityChange(Priority.URGENT)
+    stated = Attributes(priority=Priority.URGENT)
+    return _event(ticket_id, Kind.PRIORITY_CHANGED, at_us, ActorKind.AGENT, ticket=stated, priority=change)
+
+
+def _event(ticket_id: str, kind: Kind, at_us: int, actor: ActorKind, **objects: Any) -> TicketEvent:
+    at = to_datetime(at_us)
+    return TicketEvent(
+        event_id=event_id("zendesk", ticket_id, kind.value),
+        source="zendesk",
+        vendor="zendesk",
+        ticket_id=ticket_id,
+        kind=kind,
+        occurred_at=at,
+        received_at=at,
+        actor=Actor(actor, "7"),
+        **objects,
+    )
