@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -46,8 +47,14 @@ def _threshold(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    ip_network(text)
+    return text
+
+
 Duration = Annotated[str, AfterValidator(_duration)]
 Threshold = Annotated[str, AfterValidator(_threshold)]
+Network = Annotated[str, AfterValidator(_network)]
 Name = Annotated[str, Field(pattern=NAME)]
 Dimension = Literal["source", "channel", "team", "agent", "priority", "brand", "tier", "tag"]
 
@@ -57,7 +64,12 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """One helpdesk account that posts to ``/webhooks/{name}``."""
+    """One helpdesk account that posts to ``/webhooks/{name}``.
+
+    ``options`` say how the vendor authenticates (``auth``, and what that way needs) and what is particular to its
+    payloads. ``allow_from`` empty takes requests from anywhere; ``max_per_s`` counts proved deliveries, and
+    ``max_concurrent`` requests that are being read or answered.
+    """
 
     vendor: str
     secrets: tuple[SecretStr, ...] = Field(min_length=1)
@@ -65,6 +77,9 @@ class Source(_Part):
     keep_raw: bool = True
     hash_key: SecretStr | None = None
     ticket_url: str | None = None
+    allow_from: tuple[Network, ...] = ()
+    max_per_s: int = Field(2000, ge=1, le=1_000_000)
+    max_concurrent: int = Field(128, ge=1, le=10_000)
     options: dict[str, Any] = {}
 
 

@@ -38,6 +38,12 @@ class Environment(BaseSettings):
     alerts_port: int = Field(8082, ge=0, le=65_535, description="Port of the alerts worker's probes and /metrics.")
     api_port: int = Field(8090, ge=0, le=65_535, description="Port of the query API and the board.")
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest webhook body that ingest reads.")
+    body_deadline_s: float = Field(10.0, gt=0, le=60, description="How long a sender may take for a webhook's body.")
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses and networks of the proxies before ingest, separated by commas: their "
+        "X-Forwarded-For is believed where a source has `allow_from`.",
+    )
     produce_deadline_s: float = Field(5.0, gt=0, le=60, description="How long ingest waits for Kafka's ack.")
     data_dir: Path = Field(Path(".deskpulse"), description="Where `deskpulse up` keeps its Redis file and secrets.")
     log_level: str = Field("info", description="debug, info, warning or error.")

@@ -69,7 +69,19 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             ),
         ),
         "ticket_url": ("URL with `{ticket_id}`", "Where a ticket can be opened; the link in alerts."),
-        "options": ("mapping", "What is particular to the vendor, see below."),
+        "allow_from": (
+            "list of addresses or networks",
+            (
+                "Who may post, as in `192.0.2.0/24`; others are answered 403. Empty is everybody. Behind a proxy set "
+                "`DESKPULSE_TRUSTED_PROXIES` too."
+            ),
+        ),
+        "max_per_s": (
+            "number",
+            "Deliveries in a second, and ten times as many at once; then 429. Only those with a right signature count.",
+        ),
+        "max_concurrent": ("number", "Requests of this source that are read or answered at a time; then 429."),
+        "options": ("mapping", "How the vendor authenticates, and what is particular to it, see below."),
     },
     Policy: {
         "name": ("name", "Stands in alerts; each is used once."),
@@ -119,6 +131,76 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "generic": {},
 }
 """The ``options`` of a source of each vendor."""
+
+AUTH: Final[dict[str, dict[str, str]]] = {
+    "chatwoot": {"signature": "The webhook's secret signs.", "token": "For servers that do not sign: in the URL."},
+    "cloudevents": {"signature": "As for `generic`.", "bearer": "`Authorization: Bearer`."},
+    "freescout": {"signature": "The module's secret key signs."},
+    "freshdesk": {
+        "token": "In the header (`header`), or as password of Basic (`user`).",
+        "header": "Only in the header (`header`).",
+        "basic": "Only as password of Basic (`user`).",
+    },
+    "front": {
+        "signature": "Application webhooks with the app's signing key, rules with the API secret: list what you use.",
+        "application": "Only application webhooks.",
+        "rule": "Only rule webhooks, which carry no time.",
+    },
+    "generic": {"signature": "Standard Webhooks."},
+    "gorgias": {
+        "token": "In the header (`header`) or in the URL.",
+        "header": "Only in the header (`header`).",
+        "url": "Only in the URL.",
+    },
+    "helpscout": {"signature": "The app's secret key signs."},
+    "hubspot": {
+        "signature": "The app's client secret signs, version 3 where it is sent, else 2 or 1. Needs `public_url`.",
+        "v3": "Only version 3: the older ones carry no time. Needs `public_url`.",
+    },
+    "intercom": {"signature": "The app's client secret signs."},
+    "jira": {"signature": "The webhook's secret signs.", "token": "For webhooks that are not signed: in the URL."},
+    "salesforce": {
+        "token": "As `Authorization: Bearer` or in the header (`header`).",
+        "bearer": "Only as `Authorization: Bearer`.",
+        "header": "Only in the header (`header`).",
+        "soap": "Outbound Messages: in the URL, and from `organization_id` alone, which it needs.",
+    },
+    "servicenow": {
+        "token": "As `Authorization: Bearer`, as password of Basic (`user`), or in the header (`header`).",
+        "bearer": "Only as `Authorization: Bearer`.",
+        "basic": "Only as password of Basic (`user`).",
+        "header": "Only in the header (`header`).",
+        "signature": "Base64 of HMAC-SHA256 over the body, in the header (`header`, else `X-ServiceNow-Signature`).",
+    },
+    "zammad": {
+        "signature": "The webhook's token signs.",
+        "basic": "The password of Basic (`user`).",
+        "bearer": "`Authorization: Bearer`.",
+    },
+    "zendesk": {"signature": "The webhook's signing secret signs."},
+    "zoho_desk": {
+        "jwt": "In the URL, and Zoho's own signed token for `org_id` and `webhook_id`, which it needs (`jwks_url`).",
+        "token": "Only in the URL: until the webhook exists and has an id.",
+    },
+}
+"""What ``options.auth`` may be for each vendor, the default first."""
+
+AUTH_OPTIONS: Final[dict[str, tuple[str, str]]] = {
+    "header": ("name", "The header that holds the secret. Without it `X-Webhook-Token`."),
+    "user": ("name", "The user of Basic. Without it any, and a secret may be `user:password`."),
+    "public_url": ("URL", "What the helpdesk calls, up to `/webhooks/`: it is signed too, and `Host` is not believed."),
+    "organization_id": ("id", "The Salesforce organisation, 15 or 18 letters and digits."),
+    "org_id": ("id", "The Zoho organisation."),
+    "webhook_id": ("id", "The webhook in Zoho Desk."),
+    "jwks_url": (
+        "URL",
+        (
+            "Where Zoho shows its public keys; each data centre has its own, as in "
+            "`https://desk.zoho.eu/.well-known/jwks.json`. Without it that of `desk.zoho.com`."
+        ),
+    ),
+}
+"""What the ways to authenticate take beside ``auth``."""
 
 CALENDAR: Final[dict[str, tuple[str, str]]] = {
     "timezone": ("IANA name", "Such as `Europe/Paris`; daylight saving time is its business."),
@@ -188,12 +270,31 @@ def _settings() -> Iterator[str]:
     for model, title in _TITLES:
         yield from _table(f"### {title}", _rows(model))
         if model is Source:
+            yield from _authentication()
             for vendor, options in OPTIONS.items():
                 if options:
                     rows = [(key, form, "", meaning) for key, (form, meaning) in options.items()]
                     yield from _table(f"#### `options`, vendor `{vendor}`", rows)
             rows = [(key, form, "", meaning) for key, (form, meaning) in CALENDAR.items()]
             yield from _table("### `calendars.<name>`", rows)
+
+
+def _authentication() -> Iterator[str]:
+    yield ""
+    yield "#### `options.auth`: how the vendor authenticates"
+    yield ""
+    yield (
+        "The first way of a vendor is taken when nothing is said. Where the secret is sent as it is, make it with "
+        "`openssl rand -hex 32`; in the URL it is `?token=…` or `?secret=…`, and proxies may log it: let yours not."
+    )
+    yield ""
+    yield "| vendor | `auth` | |"
+    yield "|---|---|---|"
+    for vendor, ways in AUTH.items():
+        for way, meaning in ways.items():
+            yield f"| {vendor} | `{way}` | {meaning} |"
+    rows = [(option, form, "", meaning) for option, (form, meaning) in AUTH_OPTIONS.items()]
+    yield from _table("#### `options` that a way to authenticate takes", rows)
 
 
 def _rows(model: type[BaseModel]) -> Iterator[tuple[str, str, str, str]]:

@@ -16,11 +16,14 @@ from services.config.document import Document
 from services.config.environment import Environment
 from services.ingest import dedupe as memory
 from services.ingest import routes
-from services.ingest.body import READ_S
+from services.ingest.address import networks
 from services.ingest.dedupe import Dedupe
 from services.ingest.intake import MAX_IN_FLIGHT, Intake, Sender, TopicNames
+from services.ingest.limit import Limit
 from services.ingest.measures import Measures
+from services.ingest.public_keys import PublicKeys
 from services.ingest.source import ready
+from services.ingest.verify import keys_url
 from services.operate import logs, probes, problem
 from services.operate.health import Health
 from services.operate.server import Server
@@ -46,12 +49,15 @@ def build(
     now: Callable[[], datetime] = clock.now,
     steady: Callable[[], float] = clock.steady_s,
     max_in_flight: int = MAX_IN_FLIGHT,
-    read_deadline_s: float = READ_S,
+    read_deadline_s: float | None = None,
 ) -> FastAPI:
     """The HTTP app. At most ``max_in_flight`` deliveries wait for Kafka at a time.
 
     Raises ``ConfigInvalid`` with a line for each source that cannot work.
     """
+    sources = ready(document)
+    urls = {name: url for name, source in sources.items() if (url := keys_url(source.scheme))}
+    by_url = {url: PublicKeys(url, steady) for url in urls.values()}
     intake = Intake(
         sender,
         dedupe,
@@ -62,13 +68,16 @@ def build(
         max_in_flight,
     )
     door = routes.Door(
-        sources=ready(document),
+        sources=sources,
+        limits={name: Limit(source.max_per_s, source.max_concurrent) for name, source in sources.items()},
+        keys={name: by_url[url] for name, url in urls.items()},
+        proxies=networks(environment.trusted_proxies.split(",")),
         intake=intake,
         measures=measures,
         now=now,
         steady=steady,
         max_body_bytes=environment.max_body_bytes,
-        read_deadline_s=read_deadline_s,
+        read_deadline_s=environment.body_deadline_s if read_deadline_s is None else read_deadline_s,
     )
     app = FastAPI(title="Deskpulse ingest", docs_url=None, redoc_url=None)
     problem.install(app)

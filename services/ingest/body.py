@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
-
-READ_S: Final = 10.0
-"""How long a sender may take for its body; helpdesks need milliseconds."""
 
 
 class TooLarge(Exception):

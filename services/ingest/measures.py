@@ -40,6 +40,10 @@ class Fate(StrEnum):
     CUT_OFF = "cut_off"
     NOT_JSON = "not_json"
     BUSY = "busy"
+    GREETED = "greeted"
+    NOT_ALLOWED = "not_allowed"
+    TOO_MANY = "too_many"
+    KEYS_AWAY = "keys_away"
     KAFKA_AWAY = "kafka_away"
 
 

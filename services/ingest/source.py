@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.config.document import ConfigInvalid, Document, Source
+from services.ingest.address import Network, networks
 from services.ingest.delivery import SourceSettings
 from services.ingest.normalise import VENDORS, options_problem
-from services.ingest.verify import SCHEMES, Scheme, secret_problem
+from services.ingest.verify import WAYS, Scheme, chosen, secret_problem
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A source that webhooks can be taken for."""
+    """A source that webhooks can be taken for. ``public_url`` is empty where no signature covers the address."""
 
     name: str
     vendor: str
@@ -21,6 +22,10 @@ class Ready:
     tolerance_s: int
     keep_raw: bool
     settings: SourceSettings
+    public_url: str
+    allow_from: tuple[Network, ...]
+    max_per_s: int
+    max_concurrent: int
 
 
 def ready(document: Document) -> dict[str, Ready]:
@@ -35,30 +40,46 @@ def ready(document: Document) -> dict[str, Ready]:
 
 
 def problems(document: Document) -> list[str]:
-    """What ingest cannot work with, one line each: unknown vendors, unusable secrets, wrong options."""
+    """What ingest cannot work with, one line each: unknown vendors, ways to authenticate that a vendor does not
+    have, unusable secrets, wrong options."""
     lines = []
     for name, source in document.sources.items():
         where = f"sources.{name}"
-        if source.vendor not in VENDORS:
+        if source.vendor not in VENDORS or source.vendor not in WAYS:
             lines.append(f"{where}.vendor: '{source.vendor}' is not supported (there is: {', '.join(VENDORS)})")
             continue
-        for place, secret in enumerate(source.secrets):
-            if problem := secret_problem(source.vendor, secret.get_secret_value()):
-                lines.append(f"{where}.secrets[{place}]: {problem}")
-        if problem := options_problem(source.vendor, source.options):
-            lines.append(f"{where}.options: {problem}")
+        lines += [f"{where}.{problem}" for problem in _problems(source)]
+    return lines
+
+
+def _problems(source: Source) -> list[str]:
+    try:
+        way = chosen(source.vendor, source.options)
+    except ValueError as exc:
+        return [f"options.{line}" for line in str(exc).split("\n")]
+    lines = []
+    for place, secret in enumerate(source.secrets):
+        if problem := secret_problem(source.vendor, secret.get_secret_value(), way.scheme):
+            lines.append(f"secrets[{place}]: {problem}")
+    if problem := options_problem(source.vendor, way.rest):
+        lines.append(f"options: {problem}")
     return lines
 
 
 def _ready(name: str, source: Source) -> Ready:
     secrets = tuple(secret.get_secret_value() for secret in source.secrets)
     hash_key = source.hash_key.get_secret_value() if source.hash_key is not None else secrets[0]
+    way = chosen(source.vendor, source.options)
     return Ready(
         name=name,
         vendor=source.vendor,
-        scheme=SCHEMES[source.vendor],
+        scheme=way.scheme,
         secrets=secrets,
         tolerance_s=source.tolerance_s,
         keep_raw=source.keep_raw,
-        settings=SourceSettings(hash_key.encode(), source.options),
+        settings=SourceSettings(hash_key.encode(), way.rest),
+        public_url=way.public_url,
+        allow_from=networks(source.allow_from),
+        max_per_s=source.max_per_s,
+        max_concurrent=source.max_concurrent,
     )

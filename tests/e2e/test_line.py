@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from tests.conformance.cases import MISSING, folder
-from tests.support import webhooks
+from tests.support import signing
 from tests.support.kafka import Kafka
 from tests.support.line import Line
 from tests.support.redis import RedisServer
@@ -61,7 +61,7 @@ def payload(name: str, at: datetime, ticket_id: str, created_at: datetime, **det
 
 
 def send(line: Line, body: bytes, source: str = "zendesk") -> dict[str, Any]:
-    answer = line.post(source, body, webhooks.zendesk(body, SECRET))
+    answer = line.post(source, body, signing.zendesk(body, SECRET))
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
@@ -157,14 +157,14 @@ def test_a_killed_service_comes_back_and_nothing_is_lost_or_counted_twice(line: 
 def test_what_is_not_ours_changes_nothing(line: Line) -> None:
     now = datetime.now(UTC)
     body = payload("ticket.created", now, "9001", now)
-    good = webhooks.zendesk(body, SECRET)
+    good = signing.zendesk(body, SECRET)
     refused = [
-        ("zendesk", body, webhooks.zendesk(body, "another secret"), 401),
+        ("zendesk", body, signing.zendesk(body, "another secret"), 401),
         ("zendesk", body + b" ", good, 401),
-        ("zendesk", body, webhooks.zendesk(body, SECRET, now - timedelta(hours=1)), 401),
+        ("zendesk", body, signing.zendesk(body, SECRET, now - timedelta(hours=1)), 401),
         ("zendesk", body, {"content-type": "application/json"}, 401),
-        ("zendesk", b"not json", webhooks.zendesk(b"not json", SECRET), 400),
-        ("zendesk", b"x" * 1_200_000, webhooks.zendesk(b"x" * 1_200_000, SECRET), 413),
+        ("zendesk", b"not json", signing.zendesk(b"not json", SECRET), 400),
+        ("zendesk", b"x" * 1_200_000, signing.zendesk(b"x" * 1_200_000, SECRET), 413),
         ("nobody", body, good, 404),
     ]
     for source, content, headers, status in refused:
@@ -198,7 +198,7 @@ def test_a_question_that_makes_no_sense_is_answered_with_what_there_is(
 
 
 def test_every_service_shows_its_metrics(line: Line) -> None:
-    send(line, webhooks.status_changed(str(uuid4())), "slow")
+    send(line, signing.status_changed(str(uuid4())), "slow")
     wanted = {
         "ingest": 'deskpulse_webhooks_total{outcome="accepted",source="slow"}',
         "metrics": 'deskpulse_metrics_events_total{outcome="folded"}',

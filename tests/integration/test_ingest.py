@@ -31,7 +31,7 @@ from services.ingest.raw import delivery_of
 from services.operate.health import Health
 from services.operate.server import PortTaken, Server
 from services.stream.producer import Producer
-from tests.support import webhooks
+from tests.support import signing
 from tests.support.kafka import Kafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]
@@ -63,11 +63,11 @@ class Ingest:
         return await self.http.post(f"/webhooks/{source}", content=body, headers=headers)
 
     async def zendesk(self, body: bytes, secret: str = "new secret", source: str = "zendesk") -> httpx.Response:
-        return await self.post(source, body, webhooks.zendesk(body, secret))
+        return await self.post(source, body, signing.zendesk(body, secret))
 
     async def generic(self, events: Any) -> httpx.Response:
         body = json.dumps(events).encode()
-        return await self.post("generic", body, webhooks.standard(body, KEY, f"msg_{uuid4().hex}"))
+        return await self.post("generic", body, signing.standard(body, KEY, f"msg_{uuid4().hex}"))
 
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
@@ -156,7 +156,7 @@ def header(record: Any, name: str) -> str | None:
 async def test_a_signed_webhook_is_a_canonical_event_and_a_raw_copy_in_kafka_when_it_is_answered(
     ingest: Ingest,
 ) -> None:
-    body = webhooks.status_changed("e-1")
+    body = signing.status_changed("e-1")
     answer = await ingest.zendesk(body)
     assert (answer.status_code, answer.json()) == (200, {"accepted": 1, "duplicates": 0, "dead_lettered": 0})
 
@@ -186,7 +186,7 @@ async def test_an_array_of_generic_events_is_produced_under_their_own_tickets(in
 
 
 async def test_duplicates_are_answered_well_and_produced_once(ingest: Ingest) -> None:
-    body = webhooks.status_changed("e-1")
+    body = signing.status_changed("e-1")
     answers = [(await ingest.zendesk(body)).json() for _ in range(3)]
     assert [answer["accepted"] for answer in answers] == [1, 0, 0]
     assert [answer["duplicates"] for answer in answers] == [0, 1, 1]
@@ -194,7 +194,7 @@ async def test_duplicates_are_answered_well_and_produced_once(ingest: Ingest) ->
 
 
 async def test_copies_that_arrive_together_are_produced_once(ingest: Ingest) -> None:
-    body = webhooks.status_changed("e-1")
+    body = signing.status_changed("e-1")
     answers = await asyncio.gather(*(ingest.zendesk(body) for _ in range(10)))
     assert sorted(answer.json()["accepted"] for answer in answers) == [0] * 9 + [1]
     assert list((await ingest.ends()).values()) == [1, 1, 0]
@@ -229,20 +229,20 @@ async def test_what_says_nothing_is_kept_raw_only(ingest: Ingest) -> None:
 
 
 async def test_a_source_that_keeps_no_raw_copies_has_none(ingest: Ingest) -> None:
-    answer = await ingest.zendesk(webhooks.status_changed("e-1"), "discreet secret", "discreet")
+    answer = await ingest.zendesk(signing.status_changed("e-1"), "discreet secret", "discreet")
     assert answer.json()["accepted"] == 1
     assert list((await ingest.ends()).values()) == [1, 0, 0]
 
 
 Refused = tuple[int, str, Callable[[Ingest], Awaitable[httpx.Response]]]
-GOOD = webhooks.status_changed("e-refused")
+GOOD = signing.status_changed("e-refused")
 
 
 def _with(body: bytes, **changes: str | None) -> Callable[[Ingest], Awaitable[httpx.Response]]:
     """Signs GOOD now, changes headers, and posts ``body``."""
 
     async def send(ingest: Ingest) -> httpx.Response:
-        headers = {**webhooks.zendesk(GOOD, "new secret"), **{k.replace("_", "-"): v for k, v in changes.items()}}
+        headers = {**signing.zendesk(GOOD, "new secret"), **{k.replace("_", "-"): v for k, v in changes.items()}}
         sent = {name: value.encode("latin-1") for name, value in headers.items() if value is not None}
         return await ingest.http.post("/webhooks/zendesk", content=body, headers=sent)
 
@@ -251,7 +251,7 @@ def _with(body: bytes, **changes: str | None) -> Callable[[Ingest], Awaitable[ht
 
 def _signed(body: bytes, at: datetime | str | None = None, secret: str = "new secret") -> Callable[[Ingest], Any]:
     async def send(ingest: Ingest) -> httpx.Response:
-        return await ingest.post("zendesk", body, webhooks.zendesk(body, secret, at))
+        return await ingest.post("zendesk", body, signing.zendesk(body, secret, at))
 
     return send
 
@@ -265,25 +265,25 @@ async def _endless(ingest: Ingest) -> httpx.Response:
 
 
 async def _unknown(ingest: Ingest) -> httpx.Response:
-    return await ingest.post("nobody", GOOD, webhooks.zendesk(GOOD, "new secret"))
+    return await ingest.post("nobody", GOOD, signing.zendesk(GOOD, "new secret"))
 
 
 async def _other_source(ingest: Ingest) -> httpx.Response:
-    return await ingest.post("discreet", GOOD, webhooks.zendesk(GOOD, "new secret"))
+    return await ingest.post("discreet", GOOD, signing.zendesk(GOOD, "new secret"))
 
 
 async def _other_method(ingest: Ingest) -> httpx.Response:
-    return await ingest.http.put("/webhooks/zendesk", content=GOOD, headers=webhooks.zendesk(GOOD, "new secret"))
+    return await ingest.http.put("/webhooks/zendesk", content=GOOD, headers=signing.zendesk(GOOD, "new secret"))
 
 
 async def _standard_garbage(ingest: Ingest) -> httpx.Response:
-    headers = {**webhooks.standard(GOOD, KEY, "m"), "webhook-signature": "no comma at all"}
+    headers = {**signing.standard(GOOD, KEY, "m"), "webhook-signature": "no comma at all"}
     return await ingest.post("generic", GOOD, headers)
 
 
 REFUSED: dict[str, Refused] = {
     "forged": (401, "bad-signature", _signed(GOOD, secret="guessed")),
-    "body swapped": (401, "bad-signature", _with(webhooks.status_changed("another"))),
+    "body swapped": (401, "bad-signature", _with(signing.status_changed("another"))),
     "signature garbage": (401, "bad-signature", _with(GOOD, x_zendesk_webhook_signature="\xff not base64")),
     "standard garbage": (401, "bad-signature", _standard_garbage),
     "unsigned": (401, "missing-signature", _with(GOOD, x_zendesk_webhook_signature=None)),
@@ -317,8 +317,8 @@ async def test_whatever_is_refused_says_why_as_a_problem_and_changes_nothing(ing
 
 
 async def test_the_old_secret_works_while_it_is_listed_and_its_use_is_counted(ingest: Ingest) -> None:
-    assert (await ingest.zendesk(webhooks.status_changed("e-1"), "old secret")).status_code == 200
-    assert (await ingest.zendesk(webhooks.status_changed("e-2"), "new secret")).status_code == 200
+    assert (await ingest.zendesk(signing.status_changed("e-1"), "old secret")).status_code == 200
+    assert (await ingest.zendesk(signing.status_changed("e-2"), "new secret")).status_code == 200
     assert ingest.metric("deskpulse_signature_secret_total", source="zendesk", secret="1") == 1
     assert ingest.metric("deskpulse_signature_secret_total", source="zendesk", secret="0") == 1
 
@@ -332,7 +332,7 @@ async def test_an_endpoint_check_is_answered_for_configured_sources_only(ingest:
 
 
 async def test_the_metrics_of_a_webhook_are_exposed(ingest: Ingest) -> None:
-    await ingest.zendesk(webhooks.status_changed("e-1"))
+    await ingest.zendesk(signing.status_changed("e-1"))
     text = (await ingest.http.get("/metrics")).text
     assert 'deskpulse_webhooks_total{outcome="accepted",source="zendesk"} 1.0' in text
     assert 'deskpulse_ingest_events_total{kind="status.changed",source="zendesk"} 1.0' in text
@@ -342,7 +342,7 @@ async def test_the_metrics_of_a_webhook_are_exposed(ingest: Ingest) -> None:
 async def test_while_kafka_is_away_a_webhook_is_told_to_come_back_and_is_taken_then(
     kafka: Kafka, redis_db: str, names: TopicNames
 ) -> None:
-    body = webhooks.status_changed("e-1")
+    body = signing.status_changed("e-1")
     async with running(f"127.0.0.1:{free_port()}", redis_db, names, produce_deadline_s=0.5) as away:
         answer = await away.zendesk(body)
         assert answer.status_code == 503
@@ -358,7 +358,7 @@ async def test_without_redis_webhooks_are_taken_all_the_same_and_copies_carry_th
 ) -> None:
     nowhere = f"redis://127.0.0.1:{free_port()}"
     async with running(kafka.bootstrap, nowhere, names, produce_deadline_s=30) as ingest:
-        body = webhooks.status_changed("e-1")
+        body = signing.status_changed("e-1")
         assert [(await ingest.zendesk(body)).json()["accepted"] for _ in range(2)] == [1, 1]
         first, second = await ingest.written(names.tickets)
         assert decode_ticket(first.value).event_id == decode_ticket(second.value).event_id
@@ -395,7 +395,7 @@ async def test_the_service_listens_while_kafka_is_away_and_says_that_it_is_not_r
 async def test_a_stop_lets_the_request_in_flight_finish_and_its_event_is_in_kafka(
     kafka: Kafka, redis_db: str, names: TopicNames
 ) -> None:
-    body = webhooks.status_changed("e-1")
+    body = signing.status_changed("e-1")
     async with process(kafka.bootstrap, redis_db, names) as (url, stop, task):
         async with httpx.AsyncClient(base_url=url) as http:
             async with asyncio.timeout(60):
@@ -403,7 +403,7 @@ async def test_a_stop_lets_the_request_in_flight_finish_and_its_event_is_in_kafk
                     await asyncio.sleep(0.05)
         port = int(url.rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        lines = "".join(f"{k}: {v}\r\n" for k, v in webhooks.zendesk(body, "new secret").items())
+        lines = "".join(f"{k}: {v}\r\n" for k, v in signing.zendesk(body, "new secret").items())
         head = f"POST /webhooks/zendesk HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n{lines}\r\n"
         writer.write(head.encode() + body[:10])
         await writer.drain()

@@ -19,7 +19,7 @@ from services.ingest.dedupe import MemoryDedupe
 from services.ingest.measures import Measures, Name
 from services.operate.health import Health
 from services.stream.record import Outgoing
-from tests.support import webhooks
+from tests.support import signing
 
 DOCUMENT = parse("sources: {zendesk: {vendor: zendesk, secrets: [s1]}}", {})
 
@@ -58,8 +58,8 @@ def http(sender: Kept, **limits: Any) -> httpx.AsyncClient:
 
 
 async def post(client: httpx.AsyncClient, event_id: str) -> httpx.Response:
-    body = webhooks.status_changed(event_id)
-    return await client.post("/webhooks/zendesk", content=body, headers=webhooks.zendesk(body, "s1"))
+    body = signing.status_changed(event_id)
+    return await client.post("/webhooks/zendesk", content=body, headers=signing.zendesk(body, "s1"))
 
 
 async def until(condition: Callable[[], bool]) -> None:
