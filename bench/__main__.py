@@ -12,6 +12,7 @@ import os
 import platform
 import signal
 import sys
+import traceback
 from contextlib import ExitStack
 from typing import Final, NoReturn
 
@@ -45,8 +46,11 @@ def main(argv: list[str]) -> int:
             say(name)
             try:
                 found[name] = importlib.import_module(f"bench.{name}").measure(world)
-            except (Unavailable, AssertionError, OSError) as reason:
+            except Exception as reason:
+                # Whatever it was, the others are measured and told.
                 failed[name] = f"{type(reason).__name__}: {reason}"
+                if not isinstance(reason, Unavailable | AssertionError):
+                    traceback.print_exc()
                 say(f"{name} could not be measured: {failed[name]}")
     seconds = steady_s() - began_s
     if options.json:

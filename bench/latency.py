@@ -70,7 +70,8 @@ def measure(world: World) -> Findings:
     )
     if wanted < WANTED:
         found.notes.append(
-            f"latency: the budget is at {WANTED}/s; this machine, with everything and the sender on it, carries {wanted}/s"
+            f"latency: the budget is at {WANTED}/s; this machine, with everything and the sender on it, "
+            f"carries {wanted}/s"
         )
     found.notes.append(
         f"latency: {len(probed.visible_ms)} probes, one at a time, asking every {_POLL_S * 1e3:.0f} ms and more; "
@@ -108,7 +109,7 @@ def probe(ingest: int, api: int, name: str) -> float:
         "ticket": {"status": "new", "team": name, "created_at": at},
     }
     body = orjson.dumps(event)
-    headers = standard_webhook.sign([SECRETS["GENERIC_SECRET"]], name, clock.now_us() // 1_000_000, body)
+    headers = standard_webhook.headers([SECRETS["GENERIC_SECRET"]], name, clock.now_us() // 1_000_000, body)
     sender = http.client.HTTPConnection("127.0.0.1", ingest, timeout=10)
     reader = http.client.HTTPConnection("127.0.0.1", api, timeout=10)
     try:

@@ -35,8 +35,8 @@ def measure(world: World) -> Findings:
         Line("Redis memory per open ticket with timers", f"{total / KB:.2f} KB", judged=total / KB, budget=BUDGET)
     )
     found.notes.append(
-        f"memory: of it {entry:.0f} bytes the ticket and {facts:.0f} its three facts (keys included, {_SAMPLE} sampled); "
-        f"the rest is the table of keys, the schedule, the lists of timers, and KPI counters shared by {tickets:,} tickets"
+        f"memory: of it {entry:.0f} bytes the ticket and {facts:.0f} its three facts (with their keys; a sample); "
+        f"the rest is the table of keys, the schedule, the lists of timers, and the KPI counters of all tickets"
     )
     return found
 
