@@ -27,7 +27,8 @@ class Severity(StrEnum):
 
 
 class Transition(StrEnum):
-    """Why an alert changed: the named reason of every step, in the log, the API and the message."""
+    """Why an alert changed: the named reason of every step, in the log, the API and the message. ``corrected`` changes
+    the numbers of an alert (when the promise broke, say) and not what it says."""
 
     WARNED = "warned"
     WARNED_AGAIN = "warned_again"
@@ -40,6 +41,7 @@ class Transition(StrEnum):
     FULFILLED_LATE = "fulfilled_late"
     CANCELLED = "cancelled"
     RETRACTED = "retracted"
+    CORRECTED = "corrected"
 
 
 class Evidence(Struct, frozen=True, omit_defaults=True):

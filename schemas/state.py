@@ -163,6 +163,7 @@ class Notice(Struct, frozen=True, array_like=True):
     threshold_us: int = 0
     target_us: int = 0
     muted: bool = False
+    breached_us: int | None = None
 
 
 class Ticket(Struct, array_like=True):

@@ -112,6 +112,8 @@ def _fired(alert: Alert | None, event: SlaEvent, at: datetime, url: str | None) 
         return _step(alert, opened, Transition.BREACHED if broken else Transition.WARNED, at, None)
     worse = broken and alert.severity is not Severity.CRITICAL
     changed = _told(alert, event, severity, url)
+    if broken and not worse:
+        return _corrected(alert, changed, at)
     if worse:
         changed = replace(
             changed, state=AlertState.FIRING, acknowledged_by=None, acknowledged_at=None, snoozed_until=None
@@ -128,6 +130,8 @@ def _ended(alert: Alert | None, event: SlaEvent, at: datetime, url: str | None) 
         return _step(None, replace(ended, ends_at=event.detected_at), reason, at, None)
     if alert.state is AlertState.RESOLVED:
         by_hand = alert.reason is Transition.RESOLVED_BY_HAND and reason is not Transition.RETRACTED
+        if not by_hand and alert.reason is reason and event.breached_at not in (None, alert.breached_at):
+            return _corrected(alert, replace(_told(alert, event, severity, url), due_at=alert.due_at), at)
         if by_hand or alert.reason is reason:
             return Step(alert, replace(alert, revision=event.revision), None)
     if event.breached_at is not None:
@@ -141,6 +145,11 @@ def _ended(alert: Alert | None, event: SlaEvent, at: datetime, url: str | None) 
         breached_at=None if reason is Transition.RETRACTED else event.breached_at or alert.breached_at,
     )
     return _step(alert, changed, reason, at, None)
+
+
+def _corrected(alert: Alert, changed: Alert, at: datetime) -> Step:
+    """The same alert with other numbers, since an event that came late changed them."""
+    return _step(alert, changed, Transition.CORRECTED, at, None, reason=alert.reason)
 
 
 def _reason(event: SlaEvent) -> Transition:
@@ -208,13 +217,21 @@ def _labels(event: SlaEvent, severity: Severity) -> dict[str, str]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _step(before: Alert | None, changed: Alert, reason: Transition, at: datetime, actor: str | None) -> Step:
+def _step(
+    before: Alert | None,
+    changed: Alert,
+    transition: Transition,
+    at: datetime,
+    actor: str | None,
+    reason: Transition | None = None,
+) -> Step:
+    """``reason`` is why the alert stands as it does; by default the transition itself."""
     continued = before is not None and before.alert_id == changed.alert_id
-    after = replace(changed, reason=reason, updated_at=at, version=changed.version + 1)
+    after = replace(changed, reason=reason or transition, updated_at=at, version=changed.version + 1)
     event = AlertEvent(
         event_id=event_id("alerts", after.alert_id, str(after.version)),
         occurred_at=at,
-        transition=reason,
+        transition=transition,
         alert=after,
         previous=before.state if before is not None and continued else None,
         actor=actor,

@@ -66,9 +66,12 @@ def announce(ticket: Ticket, notices: Iterable[Notice], clock_us: int, rules: Ru
         muted = notice.muted or _is_history(ticket, standing)
         told[(timer.metric, timer.cycle)] = _told(ticket, timer, notice, standing, muted, clock_us, rules, events)
     for key, notice in list(told.items()):
-        if key in standing_of or notice.level is Level.QUIET:
+        if key in standing_of:
             continue
-        told[key] = _withdrawn(ticket, notice, clock_us, events)
+        if notice.cycle < ticket.cycles - sla.CYCLES_KEPT:
+            del told[key]  # its timer is no longer kept either, so nothing can change it any more
+        elif notice.level is not Level.QUIET:
+            told[key] = _withdrawn(ticket, notice, clock_us, events)
     return Announcement(tuple(events), tuple(told.values()), None if ticket.imported else wake_us)
 
 
@@ -94,11 +97,12 @@ def _standing(ticket: Ticket, timer: Timer, clock_us: int, rules: Rules) -> tupl
 
 
 def _same(notice: Notice, standing: Standing, timer: Timer) -> bool:
-    """A lower threshold than the one announced says nothing new while the target is the same."""
+    """A lower threshold than the one announced says nothing new while the target is the same; another time of the
+    breach is news."""
     if notice.level is not standing.level:
         return False
     if standing.level is not Level.WARNED:
-        return True
+        return notice.breached_us == standing.breached_us
     return notice.target_us == timer.target_us and standing.threshold_us <= notice.threshold_us
 
 
@@ -126,7 +130,15 @@ def _told(
         revision += 1
         events.append(_event(ticket, timer, kind, standing, revision, clock_us, rules))
     return Notice(
-        timer.metric, timer.cycle, revision, standing.level, timer.policy, standing.threshold_us, timer.target_us, muted
+        timer.metric,
+        timer.cycle,
+        revision,
+        standing.level,
+        timer.policy,
+        standing.threshold_us,
+        timer.target_us,
+        muted,
+        standing.breached_us,
     )
 
 
@@ -137,7 +149,7 @@ def _steps(told: Level, stands: Level, mode: Mode) -> tuple[SlaKind, ...]:
     if stands is Level.BREACHED:
         return (SlaKind.BREACHED,)
     if stands is Level.LATE:
-        return (SlaKind.FULFILLED,) if told is Level.BREACHED else (SlaKind.BREACHED, SlaKind.FULFILLED)
+        return (SlaKind.FULFILLED,) if told in _BROKEN else (SlaKind.BREACHED, SlaKind.FULFILLED)
     if told is Level.WARNED and mode is Mode.MET:
         return (SlaKind.FULFILLED,)
     return (SlaKind.RETRACTED,)
@@ -151,13 +163,10 @@ def _withdrawn(ticket: Ticket, notice: Notice, clock_us: int, events: list[SlaEv
     finished = any(t.metric is notice.metric and t.cycle > notice.cycle for t in ticket.timers)
     if finished and notice.level is Level.WARNED:
         kind = SlaKind.FULFILLED
-    elif finished or (ticket.gone is None and notice.level is Level.LATE):
-        kind = SlaKind.RETRACTED
     else:
-        kind = SlaKind.CANCELLED
-    silent = notice.muted or (kind is SlaKind.CANCELLED and notice.level is Level.LATE)
-    revision = notice.revision + (not silent)
-    if not silent:
+        kind = SlaKind.RETRACTED if finished else SlaKind.CANCELLED
+    revision = notice.revision + (not notice.muted)
+    if not notice.muted:
         events.append(
             SlaEvent(
                 event_id=_event_id(ticket, notice.metric.value, notice.cycle, revision),

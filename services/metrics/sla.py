@@ -14,7 +14,7 @@ from schemas.ticket import DONE
 from services.metrics.rules import Promise, Rules
 
 CYCLES_KEPT = 20
-"""Finished next-response cycles that broke their promise and are kept on the ticket for retraction."""
+"""How many next-response cycles back a broken promise is kept on the ticket, so that it can still be retracted."""
 
 
 def reckoned(ticket: Ticket, at_us: int, promises: dict[SlaMetric, Promise], rules: Rules) -> tuple[Timer, ...]:
@@ -43,7 +43,7 @@ def reckoned(ticket: Ticket, at_us: int, promises: dict[SlaMetric, Promise], rul
         if mode is not None and mode is not timer.mode:
             timer = _switched(timer, mode, at_us, rules)
         current.append(timer)
-    return (*kept[-CYCLES_KEPT:], *current)
+    return (*(timer for timer in kept if timer.cycle >= ticket.cycles - CYCLES_KEPT), *current)
 
 
 def latched(timer: Timer, at_us: int) -> Timer:

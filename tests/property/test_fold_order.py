@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import codec
+from schemas.alert import Alert, AlertState, Severity, Transition
 from schemas.instant import SECOND_US, from_datetime, to_datetime
 from schemas.state import Level, Ticket, unpack_entry
 from schemas.ticket import (
@@ -30,6 +31,7 @@ from schemas.ticket import (
     TicketEvent,
     Visibility,
 )
+from services.alerts.state import decide
 from services.config.document import parse
 from services.kpi.window import resolutions
 from services.metrics.engine import Engine
@@ -169,6 +171,22 @@ def standing(store: MemoryStore) -> dict[tuple[str, int], Level]:
     return {(n.metric, n.cycle): n.level for n in notices if n.level is not Level.QUIET}
 
 
+def alerts(store: MemoryStore) -> dict[str, tuple[AlertState, Severity, datetime | None]]:
+    """The alerts that stand at the end: open, or kept as a promise that was kept late. One that was taken back, or
+    warned of a promise then kept, is the same as none."""
+    newest: dict[str, Alert] = {}
+    for _, value in store.outbox:
+        event = codec.decode_sla(value)
+        step = decide(newest.get(event.instance), event, event.detected_at)
+        if step is not None:
+            newest[event.instance] = step.after
+    return {
+        fingerprint: (alert.state, alert.severity, alert.breached_at)
+        for fingerprint, alert in newest.items()
+        if alert.state is not AlertState.RESOLVED or alert.reason is Transition.FULFILLED_LATE
+    }
+
+
 @given(arrivals())
 @settings(max_examples=250, deadline=None)
 def test_any_order_and_any_copies_end_in_the_numbers_of_the_sorted_replay(
@@ -184,6 +202,7 @@ def test_any_order_and_any_copies_end_in_the_numbers_of_the_sorted_replay(
     assert found.listed == wanted.listed
     assert found.schedule == wanted.schedule
     assert standing(found) == standing(wanted)
+    assert alerts(found) == alerts(wanted)
 
 
 @given(lives())

@@ -238,3 +238,23 @@ def test_the_link_leads_to_the_ticket_when_the_source_has_one() -> None:
     found = state.decide(None, announcement(SlaKind.WARNING), AT, "https://desk.example/5158")
     assert found is not None
     assert found.after.evidence[0].url == "https://desk.example/5158"
+
+
+def test_another_time_of_the_same_breach_corrects_the_alert_and_wakes_nobody_again() -> None:
+    taken_on = changed(state.acknowledge(firing(SlaKind.BREACHED), "ana", AT))
+    later = DUE + timedelta(minutes=5)
+    found = step(taken_on, SlaKind.BREACHED, 2, breached_at=later)
+    assert (found.after.state, found.after.reason) == (AlertState.ACKNOWLEDGED, Transition.ACKNOWLEDGED)
+    assert (found.after.breached_at, found.after.acknowledged_by) == (later, "ana")
+    assert found.event is not None
+    assert found.event.transition is Transition.CORRECTED
+
+
+def test_a_promise_that_was_kept_late_is_corrected_after_its_end() -> None:
+    kept = step(firing(SlaKind.BREACHED), SlaKind.FULFILLED, 2, breached_at=DUE).after
+    later = DUE + timedelta(minutes=1)
+    found = step(kept, SlaKind.FULFILLED, 3, breached_at=later)
+    assert (found.after.state, found.after.reason) == (AlertState.RESOLVED, Transition.FULFILLED_LATE)
+    assert (found.after.breached_at, found.after.ends_at) == (later, kept.ends_at)
+    assert found.event is not None
+    assert found.event.transition is Transition.CORRECTED

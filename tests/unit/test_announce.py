@@ -8,6 +8,7 @@ from schemas.instant import from_datetime, to_datetime
 from schemas.sla import SlaEvent, SlaKind, SlaMetric
 from schemas.state import Entry, Notice, TimerState
 from schemas.ticket import ActorKind, Attributes, Kind, Merge, Priority, Status
+from services.metrics import sla
 from services.metrics.announce import announce
 from services.metrics.engine import listing
 from services.metrics.rules import Rules
@@ -109,6 +110,18 @@ def test_an_answer_that_arrives_late_with_an_earlier_time_retracts_the_breach() 
     watch.story.reply(59)
     assert watch.kinds(62) == [SlaKind.RETRACTED]
     assert watch.kinds(63) == []
+
+
+def test_a_late_event_that_moves_the_breach_corrects_it() -> None:
+    watch = Watch(opened())
+    watch.story.reply(1)
+    [event] = [e for e in watch.look(250) if e.kind is SlaKind.BREACHED]
+    assert event.breached_at == to_datetime(at(240))
+    watch.story.status(100, Status.PENDING)
+    watch.story.status(105, Status.OPEN)
+    [again] = watch.look(251)
+    assert (again.kind, again.breached_at) == (SlaKind.BREACHED, to_datetime(at(245)))
+    assert watch.look(252) == []
 
 
 def test_a_reopened_resolution_that_was_late_is_broken_again() -> None:
@@ -228,3 +241,17 @@ def test_each_unanswered_message_after_an_answer_is_an_instance_of_its_own() -> 
     watch.story.asks(90)
     events = [e for e in watch.look(151) if e.metric is metric]
     assert [(e.kind, e.cycle) for e in events] == [(SlaKind.FULFILLED, 1), (SlaKind.BREACHED, 2)]
+
+
+def test_a_ticket_that_is_talked_about_for_ever_keeps_a_bounded_memory() -> None:
+    watch = Watch(opened())
+    watch.story.reply(5)
+    kinds: list[SlaKind] = []
+    for cycle in range(60):
+        watch.story.asks(10 + cycle * 100)
+        watch.story.reply(10 + cycle * 100 + 90)
+        kinds += watch.kinds(10 + cycle * 100 + 91, SlaMetric.NEXT_RESPONSE)
+    assert SlaKind.RETRACTED not in kinds
+    assert kinds.count(SlaKind.BREACHED) > 10
+    assert len(watch.notices) <= sla.CYCLES_KEPT + 5
+    assert len(watch.entry.ticket.timers) <= sla.CYCLES_KEPT + 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query
 
@@ -88,7 +89,7 @@ def about(parts: Parts, ticket: Ticket) -> dict[str, Any]:
     return {
         "source": ticket.source,
         "ticket_id": ticket.ticket_id,
-        "url": template.replace("{ticket_id}", ticket.ticket_id) if template else None,
+        "url": template.replace("{ticket_id}", quote(ticket.ticket_id, safe="")) if template else None,
         "status": ticket.status,
         "priority": ticket.who.priority,
         "channel": ticket.who.channel,
