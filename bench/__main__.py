@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     found: dict[str, Findings] = {}
     failed: dict[str, str] = {}
     with ExitStack() as stack:
-        world = World(stack, say, quick=options.quick, profile=options.profile)
+        world = World(stack, say, quick=options.quick, profile=options.profile or not options.quick)
         for name in options.names or NAMES:
             say(name)
             try:
@@ -73,7 +73,9 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; default: all")
     parser.add_argument("--quick", action="store_true", help="smaller amounts: less than three minutes in all")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
-    parser.add_argument("--profile", action="store_true", help="core: also where the time goes, function by function")
+    parser.add_argument(
+        "--profile", action="store_true", help="in --quick too: where the time goes, function by function"
+    )
     options = parser.parse_args(argv)
     if unknown := set(options.names) - set(NAMES):
         parser.error(f"no measurement is called {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")

@@ -29,8 +29,8 @@ windows: [15m, 1h, 24h]
 
 
 def measure(world: World) -> Findings:
-    """One timer per ticket; 1 % of them fall due evenly over a minute (quick: 20 s), the rest in an hour or so."""
-    timers, lasting_s = (10_000, 20) if world.quick else (100_000, 60)
+    """One timer per ticket; 1 % of them fall due evenly over a minute (quick: 15 s), the rest in an hour or so."""
+    timers, lasting_s = (10_000, 15) if world.quick else (100_000, 60)
     due = timers // 100
     world.say(f"breach: {timers:,} open timers, {due:,} due within {lasting_s} s")
     world.fresh()

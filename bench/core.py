@@ -59,7 +59,7 @@ class Spent:
 
 def measure(world: World) -> Findings:
     """Stages at three sizes of batch, and the whole at three lengths of history."""
-    number, repeats = (6_000, 3) if world.quick else (20_000, 5)
+    number, repeats = (5_000, 2) if world.quick else (20_000, 5)
     found = Findings()
     values = [codec.encode(event) for event in lives(number)]
     through(values[:1000], 100)  # a first pass fills what the engine remembers
