@@ -129,6 +129,34 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
     },
     "generic": {},
+    "jira": {
+        "statuses": ("name or id: status", "Your site's own statuses. Others count by name, then by their category."),
+        "priorities": ("name or id: priority", "Your site's own priorities."),
+        "team_field": ("field id", "The custom field that holds the team, such as `customfield_10001`."),
+        "csat_field": ("field id", "The custom field that holds the customer's rating from 1 to 5."),
+        "tiers": ("label: tier", "Labels that stand for tiers. The first that an issue has counts."),
+        "bots": ("list of account ids", "Accounts that are programs: what they write is never a reply."),
+        "ticket_ids": (
+            "`key`, `id`",
+            "Whether tickets are named `SUP-12` (default) or by the number that survives a move.",
+        ),
+    },
+    "intercom": {
+        "statuses": (
+            "state: status",
+            "Other meanings of `open`, `snoozed`, `closed` and of the categories of ticket states.",
+        ),
+        "tiers": ("tag: tier", "Tags that stand for tiers. The first that a conversation has counts."),
+        "bots": ("list of teammate ids", "Teammates that are programs: what they write is never a reply."),
+    },
+    "freshdesk": {
+        "statuses": ("word or code: status", "Own statuses, and your language's words: `{In the lab: on_hold}`."),
+        "priorities": ("word or code: priority", "Your language's words for priorities."),
+        "ratings": ("answer: -3 to 3", "The answers of your survey, from the worst to the best."),
+        "timezone": ("IANA name", "The account's, if the template has `ticket_created_at`."),
+        "agents": ("address: id", "What an agent is called here; otherwise a pseudonym of the address."),
+        "tiers": ("tag: tier", "Tags that stand for tiers. The first that a ticket has counts."),
+    },
 }
 """The ``options`` of a source of each vendor."""
 

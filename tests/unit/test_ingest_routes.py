@@ -17,6 +17,7 @@ from services.config.environment import Environment
 from services.ingest import app as wiring
 from services.ingest.dedupe import MemoryDedupe
 from services.ingest.measures import Measures, Name
+from services.ingest.normalise import VENDORS
 from services.operate.health import Health
 from services.stream.record import Outgoing
 from tests.support import signing
@@ -165,7 +166,7 @@ sources:
             measures=Measures(CollectorRegistry()),
         )
     assert caught.value.problems == [
-        "sources.a.vendor: 'zendesc' is not supported (there is: generic, zendesk)",
+        f"sources.a.vendor: 'zendesc' is not supported (there is: {', '.join(VENDORS)})",
         "sources.b.secrets[0]: after whsec_ there must be base64",
         "sources.b.secrets[1]: the secret is empty",
         "sources.c.options: Object contains unknown field `bot`",

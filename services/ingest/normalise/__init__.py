@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.ticket import TicketEvent
 from services.ingest.delivery import Delivery, SourceSettings
-from services.ingest.normalise import generic, zendesk
+from services.ingest.normalise import freshdesk, generic, intercom, jira, zendesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,10 @@ class Vendor:
 
 
 VENDORS: Final[Mapping[str, Vendor]] = {
+    "freshdesk": Vendor(freshdesk.normalise, freshdesk.Options),
     "generic": Vendor(generic.normalise, generic.Options),
+    "intercom": Vendor(intercom.normalise, intercom.Options),
+    "jira": Vendor(jira.normalise, jira.Options),
     "zendesk": Vendor(zendesk.normalise, zendesk.Options),
 }
 """By the name that ``vendor`` has in the configuration."""
