@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections import Counter
+from typing import Any
 from uuid import uuid4
 
 import faust
@@ -27,8 +28,7 @@ def main(bootstrap: str, topic: str, records: int) -> None:
     )
     counts: Counter[str] = Counter()
 
-    @app.agent(app.topic(topic, value_serializer="json"))
-    async def count(stream: faust.Stream) -> None:  # type: ignore[type-arg]
+    async def count(stream: Any) -> None:
         began_s, number = 0.0, 0
         async for event in stream:
             counts[event["kind"]] += 1
@@ -38,6 +38,7 @@ def main(bootstrap: str, topic: str, records: int) -> None:
             elif number == records:
                 print(orjson.dumps({"records": number - 1, "seconds": steady_s() - began_s}).decode(), flush=True)
 
+    app.agent(app.topic(topic, value_serializer="json"))(count)
     app.finalize()
     faust.Worker(app, loglevel="ERROR", redirect_stdouts=False, quiet=True).execute_from_commandline()
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import orjson
-import redis
+from redis import Redis
 
 from bench.configuration import CONFIG, SECRETS
 from schemas import codec
@@ -109,7 +109,7 @@ class World:
     @cached_property
     def kafka(self) -> Kafka:
         """A real one: the embedded broker has other costs, so numbers taken with it would tell nothing."""
-        kinds = [kind for kind in kafka_candidates() if kind is not KafkaKind.EMBEDDED]
+        kinds: list[KafkaKind] = [kind for kind in kafka_candidates() if kind is not KafkaKind.EMBEDDED]
         self.say("starting Kafka")
         return self._stack.enter_context(serving_kafka(kinds, self.say))
 
@@ -122,9 +122,11 @@ class World:
         return Connection(self.kafka.bootstrap)
 
     @cached_property
-    def state(self) -> redis.Redis:
+    def state(self) -> Redis:
         """A client for looking at the state from outside."""
-        return self._stack.enter_context(redis.Redis.from_url(self.redis.url))
+        client: Redis = Redis.from_url(self.redis.url)
+        self._stack.callback(client.close)
+        return client
 
     def fresh(self) -> None:
         """Empty topics, as declared, and an empty Redis."""
@@ -193,7 +195,8 @@ class World:
     def program(self, module: str, *arguments: object, port: int = 0) -> Iterator[Process]:
         """``python -m MODULE ARGUMENTS``, for what stands beside and for senders."""
         argv = [sys.executable, "-m", module, *map(str, arguments)]
-        process = Process(module, argv, {}, port)
+        # What a program leaves in its temporary folder (Faust makes a data folder) goes with ours.
+        process = Process(module, argv, {"TMPDIR": str(self.folder)}, port)
         try:
             yield process
         finally:
