@@ -299,6 +299,9 @@ def test_the_reference_explains_every_way_of_every_vendor_and_every_option() -> 
     assert options == set(reference.AUTH_OPTIONS)
 
 
+BASE_URL = "the address that the helpdesk calls, up to /webhooks/, such as https://deskpulse.example.com"
+
+
 @pytest.mark.parametrize(
     ("vendor", "options", "line"),
     [
@@ -308,12 +311,8 @@ def test_the_reference_explains_every_way_of_every_vendor_and_every_option() -> 
             {"auth": ["token"]},
             "auth: '['token']' is no way of jira to authenticate (there is: signature, token)",
         ),
-        (
-            "hubspot",
-            {},
-            "public_url: needed for auth 'signature': the address that the helpdesk calls, up to /webhooks/, "
-            + "such as https://deskpulse.example.com",
-        ),
+        ("hubspot", {}, f"public_url: needed for auth 'signature': {BASE_URL}"),
+        ("hubspot", {"auth": "v3", "public_url": "h"}, f"public_url: must be {BASE_URL}"),
         (
             "salesforce",
             {"auth": "soap", "organization_id": "x"},
