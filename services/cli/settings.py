@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import orjson
 import typer
@@ -14,6 +14,10 @@ from pydantic import ValidationError
 
 from services.config.document import ConfigInvalid, Document, load
 from services.config.environment import Environment
+
+if TYPE_CHECKING:
+    from services.ingest.source import Ready
+    from services.stream.producer import Connection
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 _ROOT: Final = Path(__file__).parents[2]
@@ -89,6 +93,25 @@ def document(file: Path) -> Document:
     """The configuration in ``file``; ends the command with a line for each problem."""
     try:
         return load(file, os.environ)
+    except ConfigInvalid as exc:
+        fail(problem_lines(file, exc.problems))
+
+
+def kafka(environment: Environment) -> Connection:
+    """How to reach the brokers; ends the command when none is configured."""
+    try:
+        return environment.kafka()
+    except ValueError as exc:
+        fail(str(exc))
+
+
+def sources(given: Path | None) -> dict[str, Ready]:
+    """The configured sources by name, as ingest has them; ends the command with a line for each problem."""
+    from services.ingest.source import ready
+
+    file = config_file(given, environment())
+    try:
+        return ready(document(file))
     except ConfigInvalid as exc:
         fail(problem_lines(file, exc.problems))
 

@@ -41,10 +41,7 @@ def apply(
     from services.stream import admin
 
     settings.quiet_libraries()
-    try:
-        connection = settings.environment().kafka()
-    except ValueError as exc:
-        settings.fail(str(exc))
+    connection = settings.kafka(settings.environment())
     try:
         rows = asyncio.run(admin.apply(connection, replication_factor))
     except NotNow as exc:

@@ -30,7 +30,7 @@ _NEVER: Final = (
 
 def headers_of(delivery: Delivery) -> list[tuple[str, bytes]]:
     """The record headers: ``source``, ``vendor``, ``delivery-id``, ``received-at``, and the vendor's own headers
-    (``x-…``, ``webhook-…``, ``content-type``) under ``http-``."""
+    (``x-…``, ``webhook-…``, CloudEvents' ``ce-…``, ``content-type``) under ``http-``."""
     kept = [(_HTTP + name, value.encode()[:_VALUE_LIMIT]) for name, value in delivery.headers.items() if _keeps(name)]
     return [
         ("source", delivery.source.encode()),
@@ -51,10 +51,17 @@ def delivery_of(headers: Sequence[tuple[str, bytes]], body: bytes) -> Delivery:
         source, vendor, received_at = named["source"], named["vendor"], parse_rfc3339(named["received-at"])
     except (KeyError, ValueError, OverflowError):
         raise Invalid(Reason.UNSUPPORTED_FORMAT, "the record has no headers source, vendor and received-at") from None
-    http = {name.removeprefix(_HTTP): value for name, value in named.items() if name.startswith(_HTTP)}
-    return Delivery(source, vendor, http, body, received_at)
+    return Delivery(source, vendor, http_of(headers), body, received_at)
+
+
+def http_of(headers: Sequence[tuple[str, bytes]]) -> dict[str, str]:
+    """The vendor's own headers among those of a record."""
+    named = [(name, value) for name, value in headers if name.startswith(_HTTP)]
+    return {name.removeprefix(_HTTP): value.decode("utf-8", "replace") for name, value in named}
 
 
 @lru_cache(maxsize=1024)
 def _keeps(name: str) -> bool:
-    return (name == "content-type" or name.startswith(("x-", "webhook-"))) and not any(word in name for word in _NEVER)
+    return (name == "content-type" or name.startswith(("x-", "webhook-", "ce-"))) and not any(
+        word in name for word in _NEVER
+    )

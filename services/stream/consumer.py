@@ -84,7 +84,7 @@ class BatchConsumer:
         """The next records by partition, at once or within ``timeout_ms``; empty when there are none."""
         batches: Mapping[TopicPartition, Iterable[Any]]
         batches = await self._client.getmany(timeout_ms=timeout_ms, max_records=max_records)
-        return {tp.partition: [_record(message) for message in messages] for tp, messages in batches.items()}
+        return {tp.partition: [record_of(message) for message in messages] for tp, messages in batches.items()}
 
     async def ends(self, partition: int) -> tuple[int, int]:
         """The first offset that is kept and the next one to be written. Raises :class:`NotNow`."""
@@ -153,7 +153,8 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._fresh.update(tp.partition for tp in assigned)
 
 
-def _record(message: Any) -> Record:
+def record_of(message: Any) -> Record:
+    """The record that the client handed out as ``message``."""
     return Record(
         topic=message.topic,
         partition=message.partition,

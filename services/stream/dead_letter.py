@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from schemas.failure import Invalid
 from schemas.instant import to_rfc3339
 from services.stream.record import Outgoing, Record
@@ -40,3 +42,41 @@ def _why(failure: Invalid, stage: str, at_us: int) -> list[tuple[str, bytes]]:
         (PREFIX + "stage", stage.encode()),
         (PREFIX + "failed-at", to_rfc3339(at_us).encode()),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter as it lies in the topic. A header that is missing is an empty string here."""
+
+    record: Record
+    stage: str
+    reason: str
+    detail: str
+    failed_at: str
+    source: str
+    topic: str
+    """Where the record lay that became it; empty for a webhook."""
+
+    @property
+    def id(self) -> str:
+        """``topic:partition:offset``: its place, which never changes."""
+        return f"{self.record.topic}:{self.record.partition}:{self.record.offset}"
+
+    @property
+    def headers(self) -> list[tuple[str, bytes]]:
+        """The headers that it had before it became a dead letter."""
+        return [(name, value) for name, value in self.record.headers if not name.startswith(PREFIX)]
+
+
+def letter(record: Record) -> Letter:
+    """What the headers of a record of the dead-letter topic say."""
+    said = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    return Letter(
+        record=record,
+        stage=said.get(PREFIX + "stage", ""),
+        reason=said.get(PREFIX + "reason", ""),
+        detail=said.get(PREFIX + "detail", ""),
+        failed_at=said.get(PREFIX + "failed-at", ""),
+        source=said.get("source") or said.get("ce_source", "").rpartition("/")[2],
+        topic=said.get(PREFIX + "topic", ""),
+    )
