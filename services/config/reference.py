@@ -129,6 +129,18 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
     },
     "generic": {},
+    "freescout": {
+        "statuses": ("word: status", "Other meanings of `active` (`open`), `pending` and `closed`."),
+        "mailboxes": ("mailbox id: team", "What a mailbox is called as a team; otherwise its id."),
+        "tiers": ("tag: tier", "Tags that stand for tiers. The first that a conversation has counts."),
+        "bots": ("list of user ids", "Users that are programs: what they write is never a reply."),
+    },
+    "helpscout": {
+        "statuses": ("word: status", "Other meanings of `active` (`open`), `pending` and `closed`."),
+        "mailboxes": ("inbox id: team", "What an inbox is called as a team; otherwise its id."),
+        "tiers": ("tag: tier", "Tags that stand for tiers. The first that a conversation has counts."),
+        "bots": ("list of user ids", "Users that are programs: what they write is never a reply."),
+    },
     "jira": {
         "statuses": ("name or id: status", "Your site's own statuses. Others count by name, then by their category."),
         "priorities": ("name or id: priority", "Your site's own priorities."),

@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.ticket import TicketEvent
 from services.ingest.delivery import Delivery, SourceSettings
-from services.ingest.normalise import freshdesk, generic, intercom, jira, zendesk
+from services.ingest.normalise import freescout, freshdesk, generic, helpscout, intercom, jira, zendesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,10 @@ class Vendor:
 
 
 VENDORS: Final[Mapping[str, Vendor]] = {
+    "freescout": Vendor(freescout.normalise, freescout.Options),
     "freshdesk": Vendor(freshdesk.normalise, freshdesk.Options),
     "generic": Vendor(generic.normalise, generic.Options),
+    "helpscout": Vendor(helpscout.normalise, helpscout.Options),
     "intercom": Vendor(intercom.normalise, intercom.Options),
     "jira": Vendor(jira.normalise, jira.Options),
     "zendesk": Vendor(zendesk.normalise, zendesk.Options),
