@@ -54,7 +54,10 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         ),
     },
     Source: {
-        "vendor": ("`zendesk`, `generic`", "Which product posts; decides the signature and how payloads are read."),
+        "vendor": (
+            "name",
+            "Which product posts; decides the signature and how payloads are read. One of those under `options.auth`.",
+        ),
         "secrets": (
             "list of secrets",
             "The webhook's signing secrets. During a change list the new and the old one: both are accepted.",
@@ -129,6 +132,14 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
     },
     "generic": {},
+    "hubspot": {
+        "stages": ("stage id: status", "The stages of your own pipelines; those of the support pipeline are known."),
+        "priorities": ("word: priority", "Your own priorities."),
+        "csat": (
+            "property: scale",
+            "Ticket properties that hold the answer of a survey: `{my_survey: {worst: 1, best: 5}}`.",
+        ),
+    },
     "freescout": {
         "statuses": ("word: status", "Other meanings of `active` (`open`), `pending` and `closed`."),
         "mailboxes": ("mailbox id: team", "What a mailbox is called as a team; otherwise its id."),

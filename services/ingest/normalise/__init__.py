@@ -10,7 +10,16 @@ import msgspec
 
 from schemas.ticket import TicketEvent
 from services.ingest.delivery import Delivery, SourceSettings
-from services.ingest.normalise import freescout, freshdesk, generic, helpscout, intercom, jira, zendesk
+from services.ingest.normalise import (
+    freescout,
+    freshdesk,
+    generic,
+    helpscout,
+    hubspot,
+    intercom,
+    jira,
+    zendesk,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,7 @@ VENDORS: Final[Mapping[str, Vendor]] = {
     "freshdesk": Vendor(freshdesk.normalise, freshdesk.Options),
     "generic": Vendor(generic.normalise, generic.Options),
     "helpscout": Vendor(helpscout.normalise, helpscout.Options),
+    "hubspot": Vendor(hubspot.normalise, hubspot.Options),
     "intercom": Vendor(intercom.normalise, intercom.Options),
     "jira": Vendor(jira.normalise, jira.Options),
     "zendesk": Vendor(zendesk.normalise, zendesk.Options),
