@@ -132,6 +132,12 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
     },
     "generic": {},
+    "front": {
+        "teams": ("inbox id: team", "What an inbox is called here; otherwise it is a team by its id."),
+        "snoozed": ("status", "The status of a snoozed conversation. Without it `pending`."),
+        "archived": ("status", "The status of an archived conversation. Without it `solved`."),
+        "bots": ("list of teammate ids", "Teammates that are programs: what they write is never a reply."),
+    },
     "hubspot": {
         "stages": ("stage id: status", "The stages of your own pipelines; those of the support pipeline are known."),
         "priorities": ("word: priority", "Your own priorities."),

@@ -13,6 +13,7 @@ from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise import (
     freescout,
     freshdesk,
+    front,
     generic,
     helpscout,
     hubspot,
@@ -33,6 +34,7 @@ class Vendor:
 VENDORS: Final[Mapping[str, Vendor]] = {
     "freescout": Vendor(freescout.normalise, freescout.Options),
     "freshdesk": Vendor(freshdesk.normalise, freshdesk.Options),
+    "front": Vendor(front.normalise, front.Options),
     "generic": Vendor(generic.normalise, generic.Options),
     "helpscout": Vendor(helpscout.normalise, helpscout.Options),
     "hubspot": Vendor(hubspot.normalise, hubspot.Options),
