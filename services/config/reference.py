@@ -132,6 +132,13 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
     },
     "generic": {},
+    "gorgias": {
+        "statuses": ("word: status", "Other meanings of `open` and `closed`."),
+        "priorities": ("word: priority", "Your own priorities."),
+        "snoozed": ("status", "The status of a snoozed ticket, which Gorgias shows as closed. Without it `pending`."),
+        "tiers": ("tag: tier", "Tags that stand for tiers. The first that a ticket has counts."),
+        "bots": ("list of user ids", "Users that are programs: what they write is never a reply."),
+    },
     "front": {
         "teams": ("inbox id: team", "What an inbox is called here; otherwise it is a team by its id."),
         "snoozed": ("status", "The status of a snoozed conversation. Without it `pending`."),
