@@ -132,6 +132,11 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
     },
     "generic": {},
+    "chatwoot": {
+        "statuses": ("status: status", "Other meanings of `open`, `pending`, `snoozed` and `resolved`."),
+        "tiers": ("label: tier", "Labels that stand for tiers. The first that a conversation has counts."),
+        "bots": ("list of user ids", "Users that are programs: what they write is never a reply."),
+    },
     "gorgias": {
         "statuses": ("word: status", "Other meanings of `open` and `closed`."),
         "priorities": ("word: priority", "Your own priorities."),

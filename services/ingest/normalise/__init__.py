@@ -11,6 +11,7 @@ import msgspec
 from schemas.ticket import TicketEvent
 from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise import (
+    chatwoot,
     freescout,
     freshdesk,
     front,
@@ -33,6 +34,7 @@ class Vendor:
 
 
 VENDORS: Final[Mapping[str, Vendor]] = {
+    "chatwoot": Vendor(chatwoot.normalise, chatwoot.Options),
     "freescout": Vendor(freescout.normalise, freescout.Options),
     "freshdesk": Vendor(freshdesk.normalise, freshdesk.Options),
     "front": Vendor(front.normalise, front.Options),
