@@ -132,6 +132,12 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
     },
     "generic": {},
+    "servicenow": {
+        "states": ("table: {code: status}", "Tables and state codes of your own."),
+        "priorities": ("code: priority", "Priority codes of your own."),
+        "time_zone": ("IANA name", "Of the times in the body, where the script takes displayed values. Else `UTC`."),
+        "bots": ("list of sys_ids", "Users that are programs: what they write is never a reply."),
+    },
     "chatwoot": {
         "statuses": ("status: status", "Other meanings of `open`, `pending`, `snoozed` and `resolved`."),
         "tiers": ("label: tier", "Labels that stand for tiers. The first that a conversation has counts."),

@@ -21,6 +21,7 @@ from services.ingest.normalise import (
     hubspot,
     intercom,
     jira,
+    servicenow,
     zendesk,
 )
 
@@ -44,6 +45,7 @@ VENDORS: Final[Mapping[str, Vendor]] = {
     "hubspot": Vendor(hubspot.normalise, hubspot.Options),
     "intercom": Vendor(intercom.normalise, intercom.Options),
     "jira": Vendor(jira.normalise, jira.Options),
+    "servicenow": Vendor(servicenow.normalise, servicenow.Options),
     "zendesk": Vendor(zendesk.normalise, zendesk.Options),
 }
 """By the name that ``vendor`` has in the configuration."""
