@@ -132,6 +132,12 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
     },
     "generic": {},
+    "salesforce": {
+        "statuses": ("value: status", "The values of your status picklist."),
+        "priorities": ("value: priority", "The values of your priority picklist."),
+        "actions": ("ActionId: event", "What an outbound message tells, such as `case_created`."),
+        "bots": ("list of user ids", "Users that are programs, by their ids of 18 characters."),
+    },
     "servicenow": {
         "states": ("table: {code: status}", "Tables and state codes of your own."),
         "priorities": ("code: priority", "Priority codes of your own."),

@@ -21,6 +21,7 @@ from services.ingest.normalise import (
     hubspot,
     intercom,
     jira,
+    salesforce,
     servicenow,
     zendesk,
 )
@@ -45,6 +46,7 @@ VENDORS: Final[Mapping[str, Vendor]] = {
     "hubspot": Vendor(hubspot.normalise, hubspot.Options),
     "intercom": Vendor(intercom.normalise, intercom.Options),
     "jira": Vendor(jira.normalise, jira.Options),
+    "salesforce": Vendor(salesforce.normalise, salesforce.Options),
     "servicenow": Vendor(servicenow.normalise, servicenow.Options),
     "zendesk": Vendor(zendesk.normalise, zendesk.Options),
 }
