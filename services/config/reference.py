@@ -132,6 +132,11 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
     },
     "generic": {},
+    "zoho_desk": {
+        "statuses": ("name: status", "Your own statuses. Others count by the type that Zoho gives them."),
+        "priorities": ("name: priority", "Your own priorities."),
+        "bots": ("list of agent ids", "Agents that are programs: what they write is never a reply."),
+    },
     "salesforce": {
         "statuses": ("value: status", "The values of your status picklist."),
         "priorities": ("value: priority", "The values of your priority picklist."),

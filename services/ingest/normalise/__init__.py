@@ -24,6 +24,7 @@ from services.ingest.normalise import (
     salesforce,
     servicenow,
     zendesk,
+    zoho_desk,
 )
 
 
@@ -49,6 +50,7 @@ VENDORS: Final[Mapping[str, Vendor]] = {
     "salesforce": Vendor(salesforce.normalise, salesforce.Options),
     "servicenow": Vendor(servicenow.normalise, servicenow.Options),
     "zendesk": Vendor(zendesk.normalise, zendesk.Options),
+    "zoho_desk": Vendor(zoho_desk.normalise, zoho_desk.Options),
 }
 """By the name that ``vendor`` has in the configuration."""
 
