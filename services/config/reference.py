@@ -132,6 +132,7 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
     },
     "generic": {},
+    "cloudevents": {},
     "zoho_desk": {
         "statuses": ("name: status", "Your own statuses. Others count by the type that Zoho gives them."),
         "priorities": ("name: priority", "Your own priorities."),

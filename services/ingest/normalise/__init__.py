@@ -12,6 +12,7 @@ from schemas.ticket import TicketEvent
 from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise import (
     chatwoot,
+    cloudevents,
     freescout,
     freshdesk,
     front,
@@ -38,6 +39,7 @@ class Vendor:
 
 VENDORS: Final[Mapping[str, Vendor]] = {
     "chatwoot": Vendor(chatwoot.normalise, chatwoot.Options),
+    "cloudevents": Vendor(cloudevents.normalise, cloudevents.Options),
     "freescout": Vendor(freescout.normalise, freescout.Options),
     "freshdesk": Vendor(freshdesk.normalise, freshdesk.Options),
     "front": Vendor(front.normalise, front.Options),
