@@ -73,7 +73,7 @@ def _tickets(first: int, number: int) -> Iterator[TicketEvent]:
 
 def asked(port: int, paths: list[str]) -> list[float]:
     """The ms that each of ``paths`` took, one after the other on one connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     taken = []
     try:
         for path in paths:

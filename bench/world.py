@@ -180,6 +180,7 @@ class World:
             "DESKPULSE_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "DESKPULSE_REDIS_URL": self.redis.url,
             "DESKPULSE_INSTANCE_ID": "bench",
+            "DESKPULSE_DATA_DIR": str(self.folder / f"data-{port}"),
             f"DESKPULSE_{name.upper()}_PORT": str(port),
         }
         under = ["-m", "cProfile", "-o", str(profile)] if profile is not None else []
