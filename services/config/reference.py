@@ -132,6 +132,14 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
     },
     "generic": {},
+    "zammad": {
+        "statuses": ("state: status", "Own ticket states, and your language's words for the others."),
+        "priorities": ("name: priority", "Own priorities, as in `{4 very high: urgent}`."),
+        "triggers": ("trigger: event", "What your triggers tell, if they are not called by the names of the events."),
+        "tiers": ("tag: tier", "Tags that stand for tiers. The first that a ticket has counts."),
+        "vip_tier": ("tier", "The tier of customers and organisations that are marked as VIP."),
+        "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
+    },
     "cloudevents": {},
     "zoho_desk": {
         "statuses": ("name: status", "Your own statuses. Others count by the type that Zoho gives them."),

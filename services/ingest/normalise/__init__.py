@@ -24,6 +24,7 @@ from services.ingest.normalise import (
     jira,
     salesforce,
     servicenow,
+    zammad,
     zendesk,
     zoho_desk,
 )
@@ -51,6 +52,7 @@ VENDORS: Final[Mapping[str, Vendor]] = {
     "jira": Vendor(jira.normalise, jira.Options),
     "salesforce": Vendor(salesforce.normalise, salesforce.Options),
     "servicenow": Vendor(servicenow.normalise, servicenow.Options),
+    "zammad": Vendor(zammad.normalise, zammad.Options),
     "zendesk": Vendor(zendesk.normalise, zendesk.Options),
     "zoho_desk": Vendor(zoho_desk.normalise, zoho_desk.Options),
 }
