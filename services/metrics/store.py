@@ -46,6 +46,9 @@ class Store(Protocol):
     async def due(self, partition: int, clock_us: int, limit: int) -> list[str]:
         """Up to ``limit`` tickets whose time has come at ``clock_us``, the longest overdue first."""
 
+    async def steps(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Epoch and step of each partition as they are now: ``(0, 0)`` where there is no state."""
+
     async def apply(self, partition: int, before: Position, after: Position, delta: Delta) -> None:
         """All of ``delta`` and ``after``, or nothing: raises :class:`Fenced` unless the state is at ``before``.
 
@@ -90,6 +93,16 @@ class RedisStore:
         with away():
             found = await self._redis.zrangebyscore(layout.due_key(partition), "-inf", clock_us, start=0, num=limit)
         return [key.decode() for key in found]
+
+    async def steps(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
+        if not partitions:
+            return {}
+        pipeline = self._redis.pipeline(transaction=False)
+        for number in partitions:
+            pipeline.hmget(layout.position_key(number), "epoch", "step")
+        with away():
+            found = await pipeline.execute()
+        return {n: (int(epoch or 0), int(step or 0)) for n, (epoch, step) in zip(partitions, found, strict=True)}
 
     async def apply(self, partition: int, before: Position, after: Position, delta: Delta) -> None:
         values: list[bytes] = []
@@ -139,6 +152,10 @@ class MemoryStore:
     async def due(self, partition: int, clock_us: int, limit: int) -> list[str]:
         found = sorted((at, key) for (p, key), at in self.schedule.items() if p == partition and at <= clock_us)
         return [key for _, key in found[:limit]]
+
+    async def steps(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
+        held = {number: self.positions.get(number, Position(0)) for number in partitions}
+        return {number: (position.epoch, position.step) for number, position in held.items()}
 
     async def apply(self, partition: int, before: Position, after: Position, delta: Delta) -> None:
         if self.positions.get(partition) != before:

@@ -40,6 +40,7 @@ BATCH: Final = 2000
 DUE: Final = 1000
 _TICK_S: Final = 0.05
 _COMMIT_S: Final = 5.0
+_LOOK_BACK_S: Final = 1.0
 _BEAT_S: Final = 60.0
 _LONGEST_WAIT_S: Final = 5.0
 _FENCED_S: Final = 0.5
@@ -71,6 +72,7 @@ class Worker:
         self._held: dict[int, Partition] = {}
         self._ticked_s = 0.0
         self._committed_s = 0.0
+        self._looked_s = 0.0
         self._stop = asyncio.Event()
 
     def problem(self) -> str | None:
@@ -96,6 +98,7 @@ class Worker:
                 if batches:
                     self._meters.batch_seconds.observe(clock.steady_s() - began_s)
                 await self._tick()
+                await self._look_back()
                 await self._commit()
         except NotNow as wait:
             # A stop while a dependency is away: the batch in hand stays in the log and is read again.
@@ -193,6 +196,20 @@ class Worker:
                         self._meters.announce_delay.observe(late_us / 1e6)
                 if len(keys) < DUE:
                     break
+
+    async def _look_back(self) -> None:
+        """Finds partitions whose state went back in time (a Redis restored from an older copy, a failover to a replica
+        that was behind) though nothing new arrives that would be refused: what they lack is still in the log."""
+        now_s = clock.steady_s()
+        if now_s - self._looked_s < _LOOK_BACK_S:
+            return
+        self._looked_s = now_s
+        for number, stands in (await self._patiently("redis", partial(self._store.steps, list(self._held)))).items():
+            position = self._held[number].position
+            if stands < (position.epoch, position.step):
+                self._meters.fenced.inc()
+                log.warning("state_went_back", partition=number, step=stands[1], expected=position.step)
+                del self._held[number]
 
     async def _apply(self, held: Partition, last: Record | None, clock_us: int, delta: Delta) -> bool:
         """One fenced step. False when it was refused: the partition is taken over anew from where it stands."""

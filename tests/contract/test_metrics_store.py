@@ -73,6 +73,15 @@ async def test_a_claim_begins_a_new_epoch_and_keeps_the_place(store: Store) -> N
     assert (second.next_offset, second.last, second.clock_us) == (7, "6:1:ab", AT_US)
 
 
+async def test_where_partitions_stand_can_be_asked_without_taking_them(store: Store) -> None:
+    position = await store.claim(4)
+    await store.apply(4, position, position.after(None, AT_US), Delta())
+    assert await store.steps([4, 5]) == {4: (position.epoch, 1), 5: (0, 0)}
+    assert await store.steps([]) == {}
+    following = position.after(None, AT_US)
+    await store.apply(4, following, following.after(None, AT_US), Delta())
+
+
 async def test_what_was_applied_can_be_loaded(store: Store) -> None:
     position = await store.claim(0)
     await store.apply(0, position, position.after(None, AT_US), delta())
