@@ -16,20 +16,17 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
 
 from schemas.failure import Invalid, Reason
 from schemas.ticket import (
     Actor,
     ActorKind,
     Assignment,
-    Attributes,
     Kind,
     Message,
-    Priority,
     PriorityChange,
     Rating,
-    Status,
     StatusChange,
     TagsChange,
     TicketEvent,
@@ -37,32 +34,13 @@ from schemas.ticket import (
 )
 from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise.epoch import from_seconds
-from services.ingest.normalise.fields import Object, identifier, json_of, obj, pseudonym, required, word
+from services.ingest.normalise.fields import Object, identifier, json_of, obj, required, word
 from services.ingest.normalise.happening import Happening
+from services.ingest.normalise.intercom_item import PRIORITIES, STATUSES, attributes, author, tag_names
+from services.ingest.normalise.intercom_item import Options as Options
 from services.ingest.normalise.own_words import status
 from services.ingest.normalise.people import customer, staff
-from services.ingest.normalise.vocabulary import channel, tier
 
-STATUSES: Final[Mapping[str, Status]] = {
-    "open": Status.OPEN,
-    "snoozed": Status.PENDING,
-    "closed": Status.CLOSED,
-    "submitted": Status.NEW,
-    "in_progress": Status.OPEN,
-    "waiting_on_customer": Status.PENDING,
-    "resolved": Status.SOLVED,
-}
-"""States of conversations and categories of ticket states."""
-
-_PRIORITIES: Final[Mapping[str, Priority]] = {"priority": Priority.HIGH, "not_priority": Priority.NORMAL}
-_CHANNELS: Final[Mapping[str, str]] = {
-    "conversation": "chat",
-    "messenger": "chat",
-    "push": "mobile",
-    "phone_call": "voice",
-    "phone_switch": "voice",
-}
-_CUSTOMERS: Final = frozenset({"user", "lead", "contact", "visitor"})
 _OTHER_SUBJECTS: Final = (
     *("contact.", "user.", "lead.", "visitor.", "company.", "admin.", "event.", "content_stat.", "call.", "article."),
     *("news_item.", "subscription.", "job.", "granular.", "data_connector."),
@@ -76,6 +54,8 @@ _PARTLESS: Final[Mapping[str, str]] = {
 """Topics whose part may be an old message: it is what happened only where it is of this type."""
 
 _READS_PARTS: Final = frozenset({"ticket.admin.replied", "ticket.contact.replied", "ticket.note.created"})
+"""Topics whose ticket may stand alone: its last part is then what happened."""
+
 _SILENT: Final = frozenset(
     {
         "ping",
@@ -90,19 +70,6 @@ _SILENT: Final = frozenset(
     }
 )
 """Known, and of no consequence for any number: accepted and kept raw."""
-
-
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``options`` of an Intercom source.
-
-    ``statuses``: other meanings of ``open``, ``snoozed``, ``closed`` and of the categories of ticket states. ``tiers``:
-    tag → tier, the first that the conversation has counts. ``bots``: ids of teammates that are programs; what they
-    write never counts as a reply.
-    """
-
-    statuses: dict[str, Status] = {}
-    tiers: dict[str, str] = {}
-    bots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +127,8 @@ def _notice(body: Object, topic: str, delivery: Delivery, settings: SourceSettin
         required(item.get("id"), f"{path}.id"),
         from_seconds(part.get("created_at"), "the part's created_at") if part else sent_at,
         (workspace, "part", change) if change else (workspace, notification),
-        actor=_author(part, options, settings.hash_key) if part else None,
-        ticket=_attributes(item, path, options, settings.hash_key),
+        actor=author(part, options, settings.hash_key) if part else None,
+        ticket=attributes(item, path, options, settings.hash_key),
     )
     return _Notice(notification, topic, sent_at, item, part, path, options, settings.hash_key, happening)
 
@@ -171,85 +138,6 @@ def _listed(item: Object, name: str) -> Object | None:
     holder = item.get(name)
     parts = holder.get(name) if isinstance(holder, dict) else None
     return parts[-1] if isinstance(parts, list) and parts and isinstance(parts[-1], dict) else None
-
-
-def _author(part: Object, options: Options, hash_key: bytes) -> Actor | None:
-    author = part.get("author")
-    if not isinstance(author, dict):
-        return None
-    user, kind = identifier(author.get("id"), "the part's author.id"), str(author.get("type")).lower()
-    if kind in _CUSTOMERS:
-        return customer(user, hash_key)
-    if kind == "bot":
-        return Actor(ActorKind.BOT, user)
-    return staff(user, options.bots) if kind == "admin" else Actor(ActorKind.SYSTEM)
-
-
-def _attributes(item: Object, path: str, options: Options, hash_key: bytes) -> Attributes:
-    tags = _tags(item.get("tags"))
-    requester = _requester(item, path)
-    return Attributes(
-        status=_state(item, path, options),
-        priority=word(item["priority"], _PRIORITIES, f"{path}.priority") if item.get("priority") else UNSET,
-        channel=_channel(item),
-        team=_holder(item, "team", path),
-        agent=_holder(item, "admin", path),
-        tier=UNSET if isinstance(tags, UnsetType) else tier(tags, options.tiers),
-        tags=tags,
-        requester=pseudonym(hash_key, requester) if requester else UNSET,
-        organisation=identifier(item["company_id"], f"{path}.company_id") if "company_id" in item else UNSET,
-        created_at=_created_at(item, path),
-    )
-
-
-def _created_at(item: Object, path: str) -> datetime | UnsetType:
-    return from_seconds(item["created_at"], f"{path}.created_at") if item.get("created_at") else UNSET
-
-
-def _state(item: Object, path: str, options: Options) -> Status | UnsetType:
-    ticket_state = item.get("ticket_state")
-    if isinstance(ticket_state, dict):
-        return status(ticket_state.get("category"), STATUSES, options.statuses, f"{path}.ticket_state.category")
-    if item.get("state") is None:
-        return UNSET
-    return status(item["state"], STATUSES, options.statuses, f"{path}.state")
-
-
-def _channel(item: Object) -> str | UnsetType | None:
-    source = item.get("source")
-    name = item.get("channel") or (source.get("type") if isinstance(source, dict) else None)
-    return channel(name, _CHANNELS) if isinstance(name, str) else UNSET
-
-
-def _holder(item: Object, kind: str, path: str) -> str | UnsetType | None:
-    """The assigned ``admin`` or ``team``: by its own field, or, in older bodies, as the one ``assignee``."""
-    field = f"{kind}_assignee_id"
-    if field in item:
-        return identifier(item[field], f"{path}.{field}")
-    assignee = item.get("assignee")
-    if not isinstance(assignee, dict):
-        return None if "assignee" in item and kind == "admin" else UNSET
-    if assignee.get("type") == kind:
-        return identifier(assignee.get("id"), f"{path}.assignee.id")
-    return None if assignee.get("type") == "nobody_admin" else UNSET
-
-
-def _requester(item: Object, path: str) -> str | None:
-    user = item.get("user")
-    if not isinstance(user, dict):
-        contacts = item.get("contacts")
-        listed = contacts.get("contacts") if isinstance(contacts, dict) else None
-        user = listed[0] if isinstance(listed, list) and listed else None
-    return identifier(user.get("id"), f"{path}.contacts") if isinstance(user, dict) else None
-
-
-def _tags(holder: Any) -> tuple[str, ...] | UnsetType:
-    listed = holder.get("tags") if isinstance(holder, dict) else None
-    if not isinstance(listed, list):
-        return UNSET
-    names = [tag.get("name") for tag in listed if isinstance(tag, dict)]
-    known = {name.strip() for name in names if isinstance(name, str)} - {""}
-    return tuple(sorted(known)) if len(names) == len(listed) and all(isinstance(n, str) for n in names) else UNSET
 
 
 def _created(notice: _Notice) -> list[TicketEvent]:
@@ -329,12 +217,12 @@ def _opened_for(notice: _Notice) -> list[TicketEvent]:
 
 
 def _priority(notice: _Notice) -> list[TicketEvent]:
-    to = word(notice.item.get("priority"), _PRIORITIES, f"{notice.path}.priority")
+    to = word(notice.item.get("priority"), PRIORITIES, f"{notice.path}.priority")
     return [notice.happening.tells(Kind.PRIORITY_CHANGED, priority=PriorityChange(to))]
 
 
 def _tagged(notice: _Notice) -> list[TicketEvent]:
-    added = _tags(notice.item.get("tags_added"))
+    added = tag_names(notice.item.get("tags_added"))
     if isinstance(added, UnsetType):
         raise Invalid(Reason.MISSING_FIELD, f"{notice.path}.tags_added is missing")
     if not added:
@@ -361,7 +249,7 @@ def _ticket_state(notice: _Notice) -> list[TicketEvent]:
             Kind.STATUS_CHANGED,
             *("state", required(part.get("id"), "the part's id")),
             occurred_at=from_seconds(part.get("created_at"), "the part's created_at"),
-            actor=_author(part, options, notice.hash_key),
+            actor=author(part, options, notice.hash_key),
             status=StatusChange(to, previous),
         )
     ]
