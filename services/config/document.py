@@ -68,7 +68,8 @@ class Source(_Part):
 
     ``options`` say how the vendor authenticates (``auth``, and what that way needs) and what is particular to its
     payloads. ``allow_from`` empty takes requests from anywhere; ``max_per_s`` counts proved deliveries, and
-    ``max_concurrent`` requests that are being read or answered.
+    ``max_concurrent`` requests that are being read or answered. ``spool`` says whether webhooks are kept on disk and
+    accepted while Kafka is away; ``auto`` leaves it to what the vendor is known to send again.
     """
 
     vendor: str
@@ -80,6 +81,7 @@ class Source(_Part):
     allow_from: tuple[Network, ...] = ()
     max_per_s: int = Field(2000, ge=1, le=1_000_000)
     max_concurrent: int = Field(128, ge=1, le=10_000)
+    spool: bool | Literal["auto"] = "auto"
     options: dict[str, Any] = {}
 
 

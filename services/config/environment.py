@@ -45,7 +45,17 @@ class Environment(BaseSettings):
         "X-Forwarded-For is believed where a source has `allow_from`.",
     )
     produce_deadline_s: float = Field(5.0, gt=0, le=60, description="How long ingest waits for Kafka's ack.")
-    data_dir: Path = Field(Path(".deskpulse"), description="Where `deskpulse up` keeps its Redis file and secrets.")
+    data_dir: Path = Field(
+        Path(".deskpulse"), description="Where `deskpulse up` keeps its Redis file and secrets, and ingest its spool."
+    )
+    spool_dir: Path | None = Field(
+        None,
+        description="A folder of this ingest process alone, on a disk that outlives it: webhooks that were accepted "
+        "while Kafka is away. Default: `spool` in DESKPULSE_DATA_DIR.",
+    )
+    spool_max_bytes: int = Field(
+        1 << 30, ge=0, description="How much the spool may hold. 0 is no spool: every source gets 503 instead."
+    )
     log_level: str = Field("info", description="debug, info, warning or error.")
 
     def kafka(self) -> Connection:
@@ -60,6 +70,10 @@ class Environment(BaseSettings):
             sasl_password=self.kafka_sasl_password.get_secret_value() if self.kafka_sasl_password else None,
             ssl_cafile=self.kafka_ssl_cafile,
         )
+
+    def spool(self) -> Path:
+        """The folder of the spool."""
+        return self.spool_dir if self.spool_dir is not None else self.data_dir / "spool"
 
     def redis(self) -> str:
         """The Redis URL. Raises ``ValueError`` when none is configured."""

@@ -84,6 +84,13 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             "Deliveries in a second, and ten times as many at once; then 429. Only those with a right signature count.",
         ),
         "max_concurrent": ("number", "Requests of this source that are read or answered at a time; then 429."),
+        "spool": (
+            "true, false, `auto`",
+            (
+                "Whether webhooks are accepted and kept on disk while Kafka is away. `auto`: yes, except for vendors "
+                "that send again later by their own word: Zendesk, HubSpot, Jira, Salesforce with `auth: soap`."
+            ),
+        ),
         "options": ("mapping", "How the vendor authenticates, and what is particular to it, see below."),
     },
     Policy: {

@@ -23,9 +23,10 @@ from services.ingest.limit import Limit
 from services.ingest.measures import Measures
 from services.ingest.public_keys import PublicKeys
 from services.ingest.source import ready
+from services.ingest.spool import Spool, drain
 from services.ingest.verify import keys_url
 from services.operate import logs, probes, problem
-from services.operate.health import Health
+from services.operate.health import Health, Note
 from services.operate.server import Server
 from services.operate.stop import signalled
 from services.stream.producer import Producer
@@ -50,8 +51,10 @@ def build(
     steady: Callable[[], float] = clock.steady_s,
     max_in_flight: int = MAX_IN_FLIGHT,
     read_deadline_s: float | None = None,
+    spool: Spool | None = None,
 ) -> FastAPI:
-    """The HTTP app. At most ``max_in_flight`` deliveries wait for Kafka at a time.
+    """The HTTP app. At most ``max_in_flight`` deliveries wait for Kafka at a time. Without a ``spool`` no source's
+    webhooks are accepted while Kafka is away.
 
     Raises ``ConfigInvalid`` with a line for each source that cannot work.
     """
@@ -66,6 +69,7 @@ def build(
         environment.produce_deadline_s,
         TopicNames() if names is None else names,
         max_in_flight,
+        spool,
     )
     door = routes.Door(
         sources=sources,
@@ -110,29 +114,42 @@ async def serve(
     redis = memory.client(environment.redis())
     measures = Measures(registry)
     health = Health()
-    health.check("kafka", lambda: None if producer.ready else "No broker has answered yet.")
-    app = build(
-        document,
-        environment,
-        producer,
-        memory.RedisDedupe(redis, measures.degraded.inc),
-        health=health,
-        measures=measures,
-        names=names,
-        registry=registry,
-    )
-    server = Server(app, environment.bind_host, environment.ingest_port)
-    await server.start()
+    spool = await _spool(environment, document, measures)
+    health.check("kafka", lambda: _kafka_problem(producer, spool))
+    if spool is not None:
+        health.check("spool", spool.readiness)
+    try:
+        app = build(
+            document,
+            environment,
+            producer,
+            memory.RedisDedupe(redis, measures.degraded.inc),
+            health=health,
+            measures=measures,
+            names=names,
+            registry=registry,
+            spool=spool,
+        )
+        server = Server(app, environment.bind_host, environment.ingest_port)
+        await server.start()
+    except BaseException:
+        if spool is not None:
+            await spool.close()
+        raise
     connecting = asyncio.create_task(_connected(producer, stop), name="kafka-connect")
+    draining = None if spool is None else asyncio.create_task(drain(spool, producer), name="spool-drain")
     try:
         log.info("listening", url=server.url, sources=sorted(document.sources))
         started(server.url)
-        await stop.wait()
+        await _stopped(stop, draining)
     finally:
         health.draining = True
         await server.stop()
-        connecting.cancel()
-        await asyncio.gather(connecting, return_exceptions=True)
+        for task in filter(None, (connecting, draining)):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if spool is not None:
+            await spool.close()
         await producer.stop()
         await redis.aclose()
         log.info("stopped")
@@ -153,3 +170,29 @@ async def _connected(producer: Producer, stop: asyncio.Event) -> None:
             await asyncio.wait_for(stop.wait(), pause_s)
         except TimeoutError:
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+
+
+async def _spool(environment: Environment, document: Document, measures: Measures) -> Spool | None:
+    """The spool where a source needs one, or where an earlier process left one to be drained."""
+    folder, most = environment.spool(), environment.spool_max_bytes
+    if most and (folder.exists() or any(source.spools for source in ready(document).values())):
+        return await Spool.open(folder, most, measures)
+    return None
+
+
+def _kafka_problem(producer: Producer, spool: Spool | None) -> str | Note | None:
+    if producer.ready:
+        return None
+    away = "No broker has answered yet."
+    return away if spool is None else Note(f"{away} Webhooks of sources that spool are taken.")
+
+
+async def _stopped(stop: asyncio.Event, draining: asyncio.Task[None] | None) -> None:
+    """Returns when ``stop`` is set. Draining never ends by itself: what it raises is a bug, and raised here."""
+    waiting = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({waiting, draining} if draining else {waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if draining is not None and draining.done():
+            draining.result()
+    finally:
+        waiting.cancel()

@@ -19,12 +19,15 @@ from services.ingest.measures import Fate, Measures
 from services.ingest.normalise import normalise
 from services.ingest.raw import headers_of
 from services.ingest.source import Ready
+from services.ingest.spool import Spool
 from services.stream import dead_letter
 from services.stream.record import Outgoing
 
 STAGE: Final = "ingest"
 MAX_IN_FLIGHT: Final = 256
 """Deliveries that may wait for Kafka at a time: at most this many bodies of 1 MiB are held."""
+SPOOL_AFTER_S: Final = 2.0
+"""How long a delivery that can be spooled waits for Kafka at most: the strictest senders give up after 5 seconds."""
 
 
 class Sender(Protocol):
@@ -60,7 +63,11 @@ class Busy(NotNow):
 
 class Intake:
     """Normalises, deduplicates and produces. Holds at most ``max_in_flight`` deliveries at a time, so that a
-    Kafka that is away costs a bounded amount of memory and an answer at once."""
+    Kafka that is away costs a bounded amount of memory and an answer at once.
+
+    Deliveries of sources that spool go to the ``spool``'s end when Kafka does not acknowledge them in time, and
+    without asking Kafka for as long as the spool holds anything: they reach Kafka in the order in which they came.
+    """
 
     def __init__(
         self,
@@ -71,8 +78,10 @@ class Intake:
         deadline_s: float,
         names: TopicNames,
         max_in_flight: int = MAX_IN_FLIGHT,
+        spool: Spool | None = None,
     ) -> None:
         self._sender = sender
+        self._spool = spool
         self._dedupe = dedupe
         self._measures = measures
         self._now = now
@@ -83,9 +92,9 @@ class Intake:
         self._in_turn = InTurn()
 
     async def take(self, delivery: Delivery, source: Ready) -> Receipt:
-        """Returns once Kafka has the delivery. Raises :class:`Invalid` only for NOT_JSON, and writes nothing then;
-        anything else that cannot be understood goes to the dead letters. Raises :class:`NotNow`."""
-        if self._in_flight >= self._max_in_flight:
+        """Returns once Kafka or the spool has the delivery. Raises :class:`Invalid` only for NOT_JSON, and writes
+        nothing then; anything else that cannot be understood goes to the dead letters. Raises :class:`NotNow`."""
+        if self._in_flight >= self._max_in_flight and self._spool_of(source) is None:
             raise Busy("Too many deliveries wait for Kafka", retry_after_s=5.0)
         self._in_flight += 1
         self._measures.in_flight.set(self._in_flight)
@@ -101,7 +110,7 @@ class Intake:
         except Invalid as failure:
             if failure.reason is Reason.NOT_JSON:
                 raise
-            return await self._dead_letter(delivery, failure)
+            return await self._dead_letter(delivery, source, failure)
         if not events:
             return await self._only_raw(delivery, source)
         return await self._events(delivery, source, list({event.event_id: event for event in events}.values()))
@@ -116,38 +125,57 @@ class Intake:
             records = [self._event(event) for event in fresh]
             if source.keep_raw:
                 records.append(self._raw(delivery))
-            await self._sender.send(records, self._deadline_s)
+            fate = await self._keep(records, source)
             await self._dedupe.mark(ids)
         for event in fresh:
             self._measures.events.labels(delivery.source, event.kind.value).inc()
-        return Receipt(Fate.ACCEPTED, accepted=len(fresh), duplicates=len(events) - len(fresh))
+        return Receipt(fate, accepted=len(fresh), duplicates=len(events) - len(fresh))
 
     async def _only_raw(self, delivery: Delivery, source: Ready) -> Receipt:
         """Nothing to say today; a later version may read more out of it, so the raw copy is kept."""
         records = [self._raw(delivery)] if source.keep_raw else []
-        return await self._once(delivery, records, Receipt(Fate.NOTHING_TO_SAY))
+        return await self._once(delivery, source, records, Receipt(Fate.NOTHING_TO_SAY))
 
-    async def _dead_letter(self, delivery: Delivery, failure: Invalid) -> Receipt:
+    async def _dead_letter(self, delivery: Delivery, source: Ready, failure: Invalid) -> Receipt:
         """Kept whatever ``keep_raw`` says: without its bytes it could not be replayed."""
         at_us = from_datetime(self._now())
         letter = dead_letter.from_delivery(
             delivery.body, headers_of(delivery), _key(delivery), failure, self._names.dead_letters, STAGE, at_us
         )
-        receipt = await self._once(delivery, [letter], Receipt(Fate.DEAD_LETTERED, failure=failure))
+        receipt = await self._once(delivery, source, [letter], Receipt(Fate.DEAD_LETTERED, failure=failure))
         if receipt.fate is Fate.DEAD_LETTERED:
             self._measures.dead_letters.labels(delivery.source, failure.reason.value).inc()
         return receipt
 
-    async def _once(self, delivery: Delivery, records: list[Outgoing], receipt: Receipt) -> Receipt:
+    async def _once(self, delivery: Delivery, source: Ready, records: list[Outgoing], receipt: Receipt) -> Receipt:
         if not records:
             return receipt
         one = f"{delivery.source}:body:{delivery.digest}"
         async with self._in_turn.of(one, self._deadline_s):
             if (await self._dedupe.seen([one]))[0]:
                 return Receipt(Fate.DUPLICATE, duplicates=1)
-            await self._sender.send(records, self._deadline_s)
+            await self._keep(records, source)
             await self._dedupe.mark([one])
         return receipt
+
+    async def _keep(self, records: list[Outgoing], source: Ready) -> Fate:
+        """Returns when Kafka has the records, or the disk. Raises :class:`NotNow`."""
+        spool = self._spool_of(source)
+        if spool is None:
+            await self._sender.send(records, self._deadline_s)
+            return Fate.ACCEPTED
+        if spool.empty and self._in_flight <= self._max_in_flight:
+            try:
+                await self._sender.send(records, min(self._deadline_s, SPOOL_AFTER_S))
+            except NotNow:
+                pass  # some of them may reach Kafka all the same: a copy with the same id
+            else:
+                return Fate.ACCEPTED
+        await spool.append(records)
+        return Fate.SPOOLED
+
+    def _spool_of(self, source: Ready) -> Spool | None:
+        return self._spool if source.spools else None
 
     def _event(self, event: TicketEvent) -> Outgoing:
         return Outgoing(self._names.tickets, event.key.encode(), encode(event), ticket_headers(event))

@@ -15,10 +15,17 @@ Name = Literal[
     "deskpulse_webhooks_total",  # counter: requests by what became of them
     "deskpulse_webhook_seconds",  # histogram: from the first byte of a request to its answer, accepted ones only
     "deskpulse_signature_secret_total",  # counter: deliveries by the secret that signed them; shows rotation
-    "deskpulse_ingest_events_total",  # counter: canonical events that Kafka acknowledged
+    "deskpulse_ingest_events_total",  # counter: canonical events that Kafka or the spool has
     "deskpulse_ingest_dead_letters_total",  # counter: deliveries that could not be normalised, by reason
     "deskpulse_dedupe_degraded_total",  # counter: look-ups that passed through because Redis was away
     "deskpulse_ingest_in_flight",  # gauge: verified deliveries that wait for Kafka now
+    "deskpulse_spool_records",  # gauge: deliveries on disk that Kafka may not have
+    "deskpulse_spool_bytes",  # gauge: what the spool takes on the disk, without what was set aside
+    "deskpulse_spool_oldest_seconds",  # gauge: how long the oldest of them has waited
+    "deskpulse_spool_appended_total",  # counter: deliveries that were put into the spool
+    "deskpulse_spool_drained_total",  # counter: deliveries out of the spool that Kafka acknowledged
+    "deskpulse_spool_recovered_total",  # counter: deliveries that an earlier process left in it
+    "deskpulse_spool_incidents_total",  # counter: what was set aside, by kind
 ]
 
 UNKNOWN_SOURCE: Final = "unknown"
@@ -31,6 +38,7 @@ class Fate(StrEnum):
     """What became of a request, where verifying it had not the last word (see ``verify.Outcome`` for those)."""
 
     ACCEPTED = "accepted"
+    SPOOLED = "spooled"
     DUPLICATE = "duplicate"
     NOTHING_TO_SAY = "nothing_to_say"
     DEAD_LETTERED = "dead_lettered"
@@ -45,6 +53,8 @@ class Fate(StrEnum):
     TOO_MANY = "too_many"
     KEYS_AWAY = "keys_away"
     KAFKA_AWAY = "kafka_away"
+    SPOOL_FULL = "spool_full"
+    SPOOL_UNWRITABLE = "spool_unwritable"
 
 
 class Measures:
@@ -65,7 +75,9 @@ class Measures:
             ("source", "secret"),
             registry,
         )
-        self.events = _counter("deskpulse_ingest_events", "Events acknowledged by Kafka.", ("source", "kind"), registry)
+        self.events = _counter(
+            "deskpulse_ingest_events", "Events that Kafka or the spool has.", ("source", "kind"), registry
+        )
         self.dead_letters = _counter(
             "deskpulse_ingest_dead_letters", "Deliveries that could not be normalised.", ("source", "reason"), registry
         )
@@ -74,6 +86,19 @@ class Measures:
         )
         self.in_flight = Gauge(
             "deskpulse_ingest_in_flight", "Verified deliveries waiting for Kafka.", registry=registry
+        )
+        self.spool_records = Gauge("deskpulse_spool_records", "Deliveries in the spool.", registry=registry)
+        self.spool_bytes = Gauge("deskpulse_spool_bytes", "Size of the spool on disk.", registry=registry)
+        self.spool_oldest = Gauge(
+            "deskpulse_spool_oldest_seconds", "How long the oldest delivery in the spool waits.", registry=registry
+        )
+        self.spool_appended = Counter("deskpulse_spool_appended", "Deliveries put into the spool.", registry=registry)
+        self.spool_drained = Counter("deskpulse_spool_drained", "Deliveries sent out of the spool.", registry=registry)
+        self.spool_recovered = Counter(
+            "deskpulse_spool_recovered", "Deliveries found in the spool at the start.", registry=registry
+        )
+        self.spool_incidents = _counter(
+            "deskpulse_spool_incidents", "What the spool had to set aside.", ("kind",), registry
         )
 
 

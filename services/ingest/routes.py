@@ -22,11 +22,19 @@ from services.ingest.limit import Full, Limit
 from services.ingest.measures import UNKNOWN_SOURCE, Fate, Measures
 from services.ingest.public_keys import PublicKeys
 from services.ingest.source import Ready
+from services.ingest.spool import Full as SpoolFull
+from services.ingest.spool import Unwritable
 from services.ingest.verify import Outcome, Verdict, verify
 from services.operate.logs import Sampled
 from services.operate.problem import MEDIA_TYPE, Problem
 
 log = structlog.get_logger("ingest")
+
+_WHY: Final[Mapping[type[NotNow], Fate]] = {
+    Busy: Fate.BUSY,
+    SpoolFull: Fate.SPOOL_FULL,
+    Unwritable: Fate.SPOOL_UNWRITABLE,
+}
 
 _DOCUMENTED: Final[dict[int | str, dict[str, Any]]] = {
     status: {"description": meaning, "content": {MEDIA_TYPE: {}}}
@@ -147,7 +155,7 @@ def router(door: Door) -> APIRouter:
             problem = Problem(400, "not-json", "Not JSON", exc.detail)
             raise refused(problem, source.name, Fate.NOT_JSON) from None
         except NotNow as exc:
-            raise not_now(source, exc, Fate.BUSY if isinstance(exc, Busy) else Fate.KAFKA_AWAY) from None
+            raise not_now(source, exc, _WHY.get(type(exc), Fate.KAFKA_AWAY)) from None
 
     @routes.post("/webhooks/{source}", responses=_DOCUMENTED, response_model=None, summary="Take a signed webhook")
     async def post(source: str, request: Request) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from services.config.document import ConfigInvalid, Document, Source
 from services.ingest.address import Network, networks
@@ -10,10 +11,19 @@ from services.ingest.delivery import SourceSettings
 from services.ingest.normalise import VENDORS, options_problem
 from services.ingest.verify import WAYS, Scheme, chosen, secret_problem
 
+COME_AGAIN: Final = frozenset({("hubspot", None), ("jira", None), ("salesforce", "soap"), ("zendesk", None)})
+"""Vendors, or one of their ways, whose webhooks come again after an outage when they are told to, by their own word:
+HubSpot for 24 hours, Salesforce's Outbound Messages for 24 hours, Jira for half an hour, Zendesk when ``Retry-After``
+is below a minute. All others are spooled: they come again never (Chatwoot, Zoho Desk, Front's rules, ServiceNow and
+Salesforce's flows), for two minutes at most (Zammad, Intercom), nobody says for how long (Freshdesk, FreeScout), or
+they switch the webhook off after failures (Gorgias, Help Scout, Front); and of the sender behind ``generic`` and
+``cloudevents`` nothing is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A source that webhooks can be taken for. ``public_url`` is empty where no signature covers the address."""
+    """A source that webhooks can be taken for. ``public_url`` is empty where no signature covers the address;
+    ``spools`` says that its webhooks are kept on disk and accepted while Kafka is away."""
 
     name: str
     vendor: str
@@ -26,6 +36,7 @@ class Ready:
     allow_from: tuple[Network, ...]
     max_per_s: int
     max_concurrent: int
+    spools: bool
 
 
 def ready(document: Document) -> dict[str, Ready]:
@@ -82,4 +93,9 @@ def _ready(name: str, source: Source) -> Ready:
         allow_from=networks(source.allow_from),
         max_per_s=source.max_per_s,
         max_concurrent=source.max_concurrent,
+        spools=_comes_not_again(source.vendor, way.way) if source.spool == "auto" else source.spool,
     )
+
+
+def _comes_not_again(vendor: str, way: str) -> bool:
+    return not {(vendor, None), (vendor, way)} & COME_AGAIN

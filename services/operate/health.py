@@ -9,16 +9,26 @@ from dataclasses import dataclass
 
 from services.clock import steady_s
 
-Check = Callable[[], str | Awaitable[str | None] | None]
-"""Returns ``None`` when all is well, else one plain sentence that says what is not."""
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Worth knowing, and no reason to send this process no work: one plain sentence."""
+
+    text: str
+
+
+Check = Callable[[], str | Note | Awaitable[str | Note | None] | None]
+"""Returns ``None`` when all is well, a :class:`Note` when all is well still, else one plain sentence that says what
+is not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check. ``problem`` is ``None`` when it passed."""
+    """The result of one check. ``problem`` is ``None`` when it passed; then there may be a ``note``."""
 
     name: str
     problem: str | None
+    note: str | None = None
 
 
 class Health:
@@ -61,11 +71,11 @@ class Health:
     async def readiness(self) -> list[Finding]:
         """One finding per check, and one for draining. Checks run side by side, each within a deadline."""
         names = sorted(self._checks)
-        problems = await asyncio.gather(*(self._ask(self._checks[name]) for name in names))
+        answers = await asyncio.gather(*(self._ask(self._checks[name]) for name in names))
         drain = Finding("draining", "This process is stopping.") if self.draining else Finding("draining", None)
-        return [drain, *(Finding(name, problem) for name, problem in zip(names, problems, strict=True))]
+        return [drain, *(_finding(name, answer) for name, answer in zip(names, answers, strict=True))]
 
-    async def _ask(self, check: Check) -> str | None:
+    async def _ask(self, check: Check) -> str | Note | None:
         try:
             async with asyncio.timeout(self._check_deadline_s):
                 answer = check()
@@ -75,3 +85,7 @@ class Health:
         except Exception as exc:
             # A probe must report a broken check, not break with it; the text of the exception may hold secrets.
             return f"The check failed with {type(exc).__name__}."
+
+
+def _finding(name: str, answer: str | Note | None) -> Finding:
+    return Finding(name, None, answer.text) if isinstance(answer, Note) else Finding(name, answer)

@@ -15,7 +15,8 @@ from services.operate.problem import Problem
 
 
 def router(health: Health, registry: CollectorRegistry = REGISTRY) -> APIRouter:
-    """The three routes. ``?verbose`` adds every check by name, good or bad."""
+    """The three routes. ``?verbose`` adds every check by name, good or bad. ``notes`` are what a ready process has to
+    say nevertheless."""
     disable_created_metrics()  # type: ignore[no-untyped-call]
     routes = APIRouter(tags=["operation"])
 
@@ -41,6 +42,8 @@ def router(health: Health, registry: CollectorRegistry = REGISTRY) -> APIRouter:
 def _answer(findings: Sequence[Finding], kind: str, title: str, request: Request) -> Response:
     checks = [{"name": f.name, "ok": f.problem is None, "problem": f.problem} for f in findings]
     extra: dict[str, Any] = {"checks": checks} if "verbose" in request.query_params else {}
+    if notes := [f"{f.name}: {f.note}" for f in findings if f.note is not None]:
+        extra["notes"] = notes
     bad = [f"{f.name}: {f.problem}" for f in findings if f.problem is not None]
     if bad:
         raise Problem(503, kind, title, " ".join(bad), **extra)

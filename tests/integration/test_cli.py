@@ -160,6 +160,7 @@ class TestMistakesOfAUser:
                 DESKPULSE_KAFKA_BOOTSTRAP=NOBODY,
                 DESKPULSE_REDIS_URL=f"redis://{NOBODY}/0",
                 DESKPULSE_INGEST_PORT=str(port),
+                DESKPULSE_SPOOL_DIR=str(tmp_path / "spool"),
             )
         assert told.returncode == 1
         last = told.stderr.splitlines()[-1]

@@ -44,6 +44,7 @@ class Here:
         self.folder = folder
         self.kafka, self.redis = free_port(), free_port()
         self.ports = {name: free_port() for name in SERVICES}
+        self.image = {"DESKPULSE_SPOOL_DIR": str(folder / "spool")}  # set in the Dockerfile
         self._moved = {
             "kafka:9092": f"127.0.0.1:{self.kafka}",
             "redis:6379": f"127.0.0.1:{self.redis}",
@@ -62,7 +63,7 @@ class Here:
         """The service's environment with the addresses of this machine."""
         written = {name: self._local(str(value)) for name, value in COMPOSE[service]["environment"].items()}
         ports = {f"DESKPULSE_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
-        return {**written, **SECRETS, **ports, "DESKPULSE_BIND_HOST": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+        return {**written, **SECRETS, **ports, "DESKPULSE_BIND_HOST": "127.0.0.1", "PYTHONPATH": str(ROOT), **self.image}
 
     def properties(self) -> str:
         """Kafka's, as the image makes them of its environment: ``KAFKA_NODE_ID`` is ``node.id``."""

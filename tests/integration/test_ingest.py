@@ -368,7 +368,9 @@ async def test_without_redis_webhooks_are_taken_all_the_same_and_copies_carry_th
 @asynccontextmanager
 async def process(bootstrap: str, redis_url: str, names: TopicNames) -> AsyncIterator[tuple[str, asyncio.Event, Any]]:
     """The whole service on a free port: its URL, the event that stops it, and its task."""
-    settings = Environment(kafka_bootstrap=bootstrap, redis_url=redis_url, ingest_port=0, produce_deadline_s=30)
+    settings = Environment(
+        kafka_bootstrap=bootstrap, redis_url=redis_url, ingest_port=0, produce_deadline_s=30, spool_max_bytes=0
+    )
     stop, url = asyncio.Event(), asyncio.get_running_loop().create_future()
     task = asyncio.create_task(
         serve(settings, DOCUMENT, stop, url.set_result, names, CollectorRegistry()), name="ingest"

@@ -34,6 +34,7 @@ class Line:
         self._environment = {
             **environment,
             "DESKPULSE_CONFIG": str(file),
+            "DESKPULSE_DATA_DIR": str(folder / "data"),
             "DESKPULSE_KAFKA_BOOTSTRAP": bootstrap,
             "DESKPULSE_REDIS_URL": redis_url,
             "DESKPULSE_INSTANCE_ID": "e2e",
