@@ -43,8 +43,9 @@ class Store(Protocol):
     async def facts(self, partition: int, keys: Sequence[str]) -> dict[str, list[Fact]]:
         """The facts of ``keys``, in order of arrival."""
 
-    async def due(self, partition: int, clock_us: int, limit: int) -> list[str]:
-        """Up to ``limit`` tickets whose time has come at ``clock_us``, the longest overdue first."""
+    async def due(self, clocks_us: Mapping[int, int], limit: int) -> dict[int, list[str]]:
+        """For each partition that has any, up to ``limit`` tickets whose time has come at its clock, the longest
+        overdue first."""
 
     async def steps(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
         """Epoch and step of each partition as they are now: ``(0, 0)`` where there is no state."""
@@ -89,10 +90,15 @@ class RedisStore:
             found = await pipeline.execute()
         return {key: [layout.unpack_fact(one) for one in stored] for key, stored in zip(keys, found, strict=True)}
 
-    async def due(self, partition: int, clock_us: int, limit: int) -> list[str]:
+    async def due(self, clocks_us: Mapping[int, int], limit: int) -> dict[int, list[str]]:
+        if not clocks_us:
+            return {}
+        pipeline = self._redis.pipeline(transaction=False)
+        for number, clock_us in clocks_us.items():
+            pipeline.zrangebyscore(layout.due_key(number), "-inf", clock_us, start=0, num=limit)
         with away():
-            found = await self._redis.zrangebyscore(layout.due_key(partition), "-inf", clock_us, start=0, num=limit)
-        return [key.decode() for key in found]
+            found = await pipeline.execute()
+        return {n: [key.decode() for key in keys] for n, keys in zip(clocks_us, found, strict=True) if keys}
 
     async def steps(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
         if not partitions:
@@ -149,9 +155,12 @@ class MemoryStore:
     async def facts(self, partition: int, keys: Sequence[str]) -> dict[str, list[Fact]]:
         return {key: [layout.unpack_fact(one) for one in self.history.get((partition, key), ())] for key in keys}
 
-    async def due(self, partition: int, clock_us: int, limit: int) -> list[str]:
-        found = sorted((at, key) for (p, key), at in self.schedule.items() if p == partition and at <= clock_us)
-        return [key for _, key in found[:limit]]
+    async def due(self, clocks_us: Mapping[int, int], limit: int) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        for (number, key), at_us in sorted(self.schedule.items(), key=lambda item: item[1]):
+            if number in clocks_us and at_us <= clocks_us[number] and len(found.get(number, ())) < limit:
+                found.setdefault(number, []).append(key)
+        return found
 
     async def steps(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
         held = {number: self.positions.get(number, Position(0)) for number in partitions}

@@ -8,7 +8,7 @@ leaves the position where it was, and the batch is read again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -36,7 +36,7 @@ from services.stream.dead_letter import from_record
 from services.stream.producer import Producer
 from services.stream.record import Outgoing, Record
 
-BATCH: Final = 2000
+BATCH: Final = 4000
 DUE: Final = 1000
 _TICK_S: Final = 0.05
 _COMMIT_S: Final = 5.0
@@ -93,8 +93,7 @@ class Worker:
                 await self._take_over()
                 batches = await self._consumer.fetch(BATCH)
                 began_s = clock.steady_s()
-                for number, records in batches.items():
-                    await self._absorb(number, records)
+                await self._absorb_all(batches)
                 if batches:
                     self._meters.batch_seconds.observe(clock.steady_s() - began_s)
                 await self._tick()
@@ -129,6 +128,15 @@ class Worker:
             self._meters.resumed.labels(how.value).inc()
             log.info("partition_taken", partition=number, how=how.value, offset=offset, epoch=position.epoch)
         self._outbox.partitions = set(self._held)
+
+    async def _absorb_all(self, batches: Mapping[int, list[Record]]) -> None:
+        """Partitions side by side: while Redis works on one, another is computed. They share nothing."""
+        outcomes = await asyncio.gather(
+            *(self._absorb(number, records) for number, records in batches.items()), return_exceptions=True
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def _absorb(self, number: int, records: list[Record]) -> None:
         held = self._held.get(number)
@@ -177,25 +185,31 @@ class Worker:
         if now_s - self._ticked_s < _TICK_S:
             return
         self._ticked_s = now_s
-        for number, held in list(self._held.items()):
-            clock_us = held.clock(self._consumer.caught_up_us(number), None)
+        now_us = clock.now_us()
+        clocks_us = {n: held.clock(self._consumer.caught_up_us(n), None) for n, held in self._held.items()}
+        for number, clock_us in clocks_us.items():
             label = str(number)
             self._meters.lag.labels(label).set(self._consumer.lag(number))
             self._meters.watermark.labels(label).set(clock_us / 1e6)
-            self._meters.clock_lag.labels(label).set(max(0.0, (clock.now_us() - clock_us) / 1e6))
-            while keys := await self._patiently("redis", partial(self._store.due, number, clock_us, DUE)):
-                entries = await self._patiently("redis", partial(self._store.entries, number, keys))
-                delta = self._engine.tick(entries, clock_us)
-                for key in keys:
-                    delta.due.setdefault(key, None)
-                if not await self._apply(held, None, clock_us, delta):
-                    break
-                for event in delta.events:
-                    if event.kind is SlaKind.BREACHED and event.breached_at is not None:
-                        late_us = clock.now_us() - from_datetime(event.breached_at)
-                        self._meters.announce_delay.observe(late_us / 1e6)
-                if len(keys) < DUE:
-                    break
+            self._meters.clock_lag.labels(label).set(max(0.0, (now_us - clock_us) / 1e6))
+        while due := await self._patiently("redis", partial(self._store.due, clocks_us, DUE)):
+            for number, keys in due.items():
+                await self._announce(number, keys, clocks_us)
+                if len(keys) < DUE or number not in self._held:
+                    del clocks_us[number]
+
+    async def _announce(self, number: int, keys: list[str], clocks_us: Mapping[int, int]) -> None:
+        """Announces what the clock brought for these tickets of a partition."""
+        entries = await self._patiently("redis", partial(self._store.entries, number, keys))
+        delta = self._engine.tick(entries, clocks_us[number])
+        for key in keys:
+            delta.due.setdefault(key, None)
+        if not await self._apply(self._held[number], None, clocks_us[number], delta):
+            return
+        for event in delta.events:
+            if event.kind is SlaKind.BREACHED and event.breached_at is not None:
+                late_us = clock.now_us() - from_datetime(event.breached_at)
+                self._meters.announce_delay.observe(late_us / 1e6)
 
     async def _look_back(self) -> None:
         """Finds partitions whose state went back in time (a Redis restored from an older copy, a failover to a replica

@@ -121,11 +121,12 @@ async def test_due_tickets_come_longest_overdue_first_and_only_in_their_time(sto
     changes = Delta(due={"z:late": AT_US - 10, "z:now": AT_US, "z:soon": AT_US + 1, "z:later": AT_US + 50})
     following = position.after(None, AT_US)
     await store.apply(0, position, following, changes)
-    assert await store.due(0, AT_US, 10) == ["z:late", "z:now"]
-    assert await store.due(0, AT_US, 1) == ["z:late"]
+    assert await store.due({0: AT_US, 1: AT_US}, 10) == {0: ["z:late", "z:now"]}
+    assert await store.due({0: AT_US}, 1) == {0: ["z:late"]}
     await store.apply(0, following, following.after(None, AT_US), Delta(due={"z:late": None}))
-    assert await store.due(0, AT_US, 10) == ["z:now"]
-    assert await store.due(1, AT_US, 10) == []
+    assert await store.due({0: AT_US}, 10) == {0: ["z:now"]}
+    assert await store.due({1: AT_US}, 10) == {}
+    assert await store.due({}, 10) == {}
 
 
 async def test_redis_holds_counters_lists_and_the_outbox_where_readers_look(redis_db: str) -> None:
