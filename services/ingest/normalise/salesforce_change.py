@@ -101,7 +101,7 @@ def _changed(header: Object, record: Object) -> dict[str, Any]:
         raise Invalid(
             Reason.UNSUPPORTED_FORMAT, f"{HEADER}.changedFields is a bitmap: let the relay decode it to field names"
         )
-    return {name: record.get(name) for name in names if name in READ}
+    return {name: record.get(name) for name in names if isinstance(name, str) and name in READ}
 
 
 def _updated(happening: Happening, changed: Object, context: Context) -> list[TicketEvent]:
