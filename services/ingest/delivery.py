@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-_ID_HEADERS: Final = ("webhook-id", "x-zendesk-webhook-invocation-id")
+_ID_HEADERS: Final = (
+    "webhook-id",
+    "x-zendesk-webhook-invocation-id",
+    "x-atlassian-webhook-identifier",
+    "x-chatwoot-delivery",
+    "x-zammad-delivery",
+)
 
 
 @dataclass(frozen=True, slots=True)
