@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter
 
 from services.operate import probes, problem
-from services.operate.health import Finding, Health
+from services.operate.health import Finding, Health, Note
 
 
 class Steady:
@@ -63,6 +63,21 @@ async def test_verbose_names_every_check_good_or_bad() -> None:
         {"name": "kafka", "ok": False, "problem": "Away."},
         {"name": "redis", "ok": True, "problem": None},
     ]
+
+
+async def test_a_note_is_told_and_leaves_it_ready() -> None:
+    health = Health()
+    health.check("spool", lambda: Note("The spool is 83% full."))
+    async with client(health) as http:
+        answer = await http.get("/readyz")
+        assert (answer.status_code, answer.json()) == (
+            200,
+            {"status": "ok", "notes": ["spool: The spool is 83% full."]},
+        )
+        health.check("kafka", lambda: "Away.")
+        answer = await http.get("/readyz")
+        assert (answer.status_code, answer.json()["detail"]) == (503, "kafka: Away.")
+        assert answer.json()["notes"] == ["spool: The spool is 83% full."]
 
 
 async def test_a_check_that_raises_or_hangs_fails_without_breaking_the_probe_or_quoting_the_exception() -> None:
