@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.failure import Invalid, NotNow, Reason
+from services import clock
 from services.stream.record import Outgoing
 
 
@@ -87,6 +88,7 @@ class Producer:
         acknowledgement is not certain within ``deadline_s``: some records may be in Kafka all the same, so send
         the same again; deterministic ids make the copies harmless.
         """
+        ends_s = clock.steady_s() + deadline_s
         try:
             async with asyncio.timeout(deadline_s):
                 if self._client is None:
@@ -95,8 +97,7 @@ class Producer:
                 futures = [
                     await self._client.send(r.topic, value=r.value, key=r.key, headers=list(r.headers)) for r in records
                 ]
-                for future in asyncio.as_completed(futures):
-                    await future
+            await _settled(futures, ends_s - clock.steady_s())
         except MessageSizeTooLargeError:
             raise Invalid(Reason.TOO_LARGE, "the record is larger than the topic takes") from None
         except (KafkaError, OSError, TimeoutError):
@@ -107,6 +108,28 @@ class Producer:
         client, self._client = self._client, None
         if client is not None:
             await _closed(client)
+
+
+async def _settled(futures: Sequence[asyncio.Future[object]], deadline_s: float) -> None:
+    """Returns when every record is acknowledged; raises what went wrong, or ``TimeoutError``.
+
+    The futures are left alone when time is up: they belong to the client, which may still settle them.
+    """
+    if not futures:
+        return
+    _, pending = await asyncio.wait(futures, timeout=deadline_s)
+    for future in futures:
+        future.add_done_callback(_heard)
+    if pending:
+        raise TimeoutError
+    for future in futures:
+        future.result()
+
+
+def _heard(future: asyncio.Future[object]) -> None:
+    """Takes note of how a record ended after its sender stopped waiting, or asyncio would report it as forgotten."""
+    if not future.cancelled():
+        future.exception()
 
 
 async def _closed(client: AIOKafkaProducer) -> None:
