@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -17,6 +17,7 @@ from services.ingest.dedupe import Dedupe, InTurn
 from services.ingest.delivery import Delivery
 from services.ingest.measures import Fate, Measures
 from services.ingest.normalise import normalise
+from services.ingest.normalise.batch import PartlyInvalid
 from services.ingest.raw import headers_of
 from services.ingest.source import Ready
 from services.ingest.spool import Spool
@@ -107,13 +108,18 @@ class Intake:
     async def _taken(self, delivery: Delivery, source: Ready) -> Receipt:
         try:
             events = normalise(delivery, source.settings)
+        except PartlyInvalid as failure:
+            # The events first: when the letter then has to wait, the sender comes again and they are duplicates.
+            receipt = await self._events(delivery, source, _each_once(failure.events))
+            letter = await self._dead_letter(delivery, source, failure)
+            return replace(receipt, failure=letter.failure)
         except Invalid as failure:
             if failure.reason is Reason.NOT_JSON:
                 raise
             return await self._dead_letter(delivery, source, failure)
         if not events:
             return await self._only_raw(delivery, source)
-        return await self._events(delivery, source, list({event.event_id: event for event in events}.values()))
+        return await self._events(delivery, source, _each_once(events))
 
     async def _events(self, delivery: Delivery, source: Ready, events: list[TicketEvent]) -> Receipt:
         ids = [f"{delivery.source}:{event.event_id}" for event in events]
@@ -182,6 +188,10 @@ class Intake:
 
     def _raw(self, delivery: Delivery) -> Outgoing:
         return Outgoing(self._names.webhooks, _key(delivery), delivery.body, headers_of(delivery))
+
+
+def _each_once(events: Sequence[TicketEvent]) -> list[TicketEvent]:
+    return list({event.event_id: event for event in events}.values())
 
 
 def _key(delivery: Delivery) -> bytes:
