@@ -63,7 +63,14 @@ class Here:
         """The service's environment with the addresses of this machine."""
         written = {name: self._local(str(value)) for name, value in COMPOSE[service]["environment"].items()}
         ports = {f"DESKPULSE_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
-        return {**written, **SECRETS, **ports, "DESKPULSE_BIND_HOST": "127.0.0.1", "PYTHONPATH": str(ROOT), **self.image}
+        return {
+            **written,
+            **SECRETS,
+            **ports,
+            "DESKPULSE_BIND_HOST": "127.0.0.1",
+            "PYTHONPATH": str(ROOT),
+            **self.image,
+        }
 
     def properties(self) -> str:
         """Kafka's, as the image makes them of its environment: ``KAFKA_NODE_ID`` is ``node.id``."""

@@ -238,6 +238,7 @@ async def test_a_disk_that_takes_nothing_is_told_and_what_was_taken_before_stays
                 await opened.append([record("refused")])
         assert "cannot be written" in str(opened.readiness())
         assert opened.records == 1
+        assert [path.stat().st_size for path in place.segments()] == [place.metric("bytes")], "no half of an entry"
         monkeypatch.setattr(segment.os, "write", really)
         await opened.append([record("after")])
         assert opened.readiness() is None
