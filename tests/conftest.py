@@ -31,6 +31,7 @@ class Parts:
         self.redis_kinds: list[RedisKind] = redis_support.candidates()
         self.kafka: Kafka | None = None
         self.redis: RedisServer | None = None
+        self.elsewhere: list[str] = []
 
 
 PARTS = pytest.StashKey[Parts]()
@@ -38,6 +39,7 @@ PARTS = pytest.StashKey[Parts]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[PARTS] = Parts()
+    config.pluginmanager.register(FromWorkers(config.stash[PARTS]))
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -80,24 +82,43 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:  # a worker of pytest-xdist: its parts are told by the process that writes the summary
+        output["parts used"] = _used(session.config.stash[PARTS])
     if flag("DESKPULSE_NO_SKIP") and _skipped(session.config) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    parts = config.stash[PARTS]
-    if parts.kafka is not None:
-        kafka = parts.kafka
-        terminalreporter.write_line(f"kafka used: {kafka.kind}, {kafka.version}, at {kafka.bootstrap}")
-    if parts.redis is not None:
-        server = parts.redis
-        terminalreporter.write_line(f"redis used: {server.kind}, {server.version}, at {server.address}")
+    for line in sorted({*_used(config.stash[PARTS]), *config.stash[PARTS].elsewhere}):
+        terminalreporter.write_line(line)
     skipped = _skipped(config)
     if flag("DESKPULSE_NO_SKIP") and skipped:
         terminalreporter.section("skipped, and DESKPULSE_NO_SKIP allows none", red=True)
         for report in skipped:
             why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
             terminalreporter.write_line(f"{report.nodeid}: {why}")
+
+
+def _used(parts: Parts) -> list[str]:
+    """What this process ran against, a line for each part."""
+    lines = []
+    if parts.kafka is not None:
+        lines.append(f"kafka used: {parts.kafka.kind}, {parts.kafka.version}, at {parts.kafka.bootstrap}")
+    if parts.redis is not None:
+        lines.append(f"redis used: {parts.redis.kind}, {parts.redis.version}, at {parts.redis.address}")
+    return lines
+
+
+class FromWorkers:
+    """Hears from the workers of pytest-xdist what they ran against."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        self._parts.elsewhere += getattr(node, "workeroutput", {}).get("parts used", [])
 
 
 @pytest.fixture(scope="session")
