@@ -128,5 +128,5 @@ def test_a_time_without_offset_is_refused_by_schema_and_codec(name: str) -> None
     example = EXAMPLES[0]
     twin = {**example.value, name: "2026-03-02T09:00:00"}
     assert not opened(example.contract).is_valid(twin)
-    with pytest.raises(Invalid, match="offset|timezone"):
+    with pytest.raises(Invalid, match=r"offset|timezone"):
         example.contract.decode(json.dumps(twin).encode())

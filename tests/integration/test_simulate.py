@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from schemas.instant import to_datetime
 from services.config.document import load
@@ -280,20 +281,18 @@ async def test_ingest_itself_takes_the_whole_of_a_demo_and_counts_each_event_onc
 
 
 @pytest.mark.parametrize(("status", "ended"), [(401, Ended.SIGNATURE_REFUSED), (404, Ended.SOURCE_UNKNOWN)])
-async def test_it_ends_at_once_when_the_endpoint_will_take_nothing(
-    status: int, ended: Ended, capsys: pytest.CaptureFixture[str]
-) -> None:
-    async with endpoint(lambda request: (status, {})) as place:
-        summary = await run(simulation(place.url, duration_s=None), asyncio.Event(), pace=QuickPace())
+async def test_it_ends_at_once_when_the_endpoint_will_take_nothing(status: int, ended: Ended) -> None:
+    with capture_logs() as lines:
+        async with endpoint(lambda request: (status, {})) as place:
+            summary = await run(simulation(place.url, duration_s=None), asyncio.Event(), pace=QuickPace())
 
     assert summary.ended is ended
     assert summary.accepted == 0
     assert set(summary.refused) == {status}
     assert len(place.seen) <= 32, "no more than was under way"
-    told = capsys.readouterr().out
-    assert told.count("simulation_impossible") == 1
-    assert ended.value in told
-    assert SECRET not in told
+    [told] = [line for line in lines if line["event"] == "simulation_impossible"]
+    assert ended.value in str(told)
+    assert SECRET not in str(lines)
 
 
 async def test_it_ends_at_once_when_nobody_is_there() -> None:
