@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
@@ -75,3 +77,9 @@ class Meters:
         self.waits = Counter(
             "deskpulse_metrics_waits_total", "Pauses because a dependency was away.", ["dependency"], registry=registry
         )
+
+    def forget(self, partition: str) -> None:
+        """Takes away what was shown of a partition that another worker shows now."""
+        for gauge in (self.lag, self.clock_lag, self.watermark):
+            with suppress(KeyError):  # it was lost before it was ever looked at
+                gauge.remove(partition)

@@ -41,6 +41,7 @@ class Partition:
         if end < following:
             return self.restart(first), Resumed.RECREATED
         if first > following:
+            self.position = replace(self.position, next_offset=first, last="")
             return first, Resumed.GAP
         if first == following or not self.position.last:
             return following, Resumed.CONTINUED

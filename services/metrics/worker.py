@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -111,7 +110,7 @@ class Worker:
         owned = self._consumer.owned
         for number in self._held.keys() - owned:
             del self._held[number]
-            self._meters.lag.remove(str(number))
+            self._meters.forget(str(number))
         for number in self._consumer.newly_owned() | (owned - self._held.keys()):
             self._held.pop(number, None)
             position = await self._patiently("redis", partial(self._store.claim, number))
@@ -120,7 +119,6 @@ class Worker:
             offset, how = held.resume(first, end)
             if how is Resumed.GAP:
                 log.error("log_gap", partition=number, lost=first - position.next_offset)
-                held.position = replace(held.position, next_offset=first, last="")
             elif how is Resumed.RECREATED:
                 log.warning("topic_recreated", partition=number, expected=position.next_offset, end=end)
             self._consumer.seek(number, offset)
@@ -150,8 +148,12 @@ class Worker:
             self._consumer.seek(number, held.restart(first))
             return
         verified = [record for record in verified if record.offset >= held.position.next_offset]
-        if verified:
-            await self._process(held, verified)
+        if not verified:
+            return
+        if (lost := verified[0].offset - held.position.next_offset) > 0:
+            log.error("log_gap", partition=number, lost=lost)
+            self._meters.resumed.labels(Resumed.GAP.value).inc()
+        await self._process(held, verified)
 
     async def _process(self, held: Partition, records: list[Record]) -> None:
         number = held.number

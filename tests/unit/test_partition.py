@@ -32,7 +32,10 @@ def partition(following: int) -> Partition:
     ],
 )
 def test_where_to_read_on(following: int, first: int, end: int, offset: int, how: Resumed) -> None:
-    assert partition(following).resume(first, end) == (offset, how)
+    held = partition(following)
+    assert held.resume(first, end) == (offset, how)
+    read_again = how is Resumed.CONTINUED and offset < following
+    assert held.position.next_offset == (following if read_again else offset)
 
 
 def test_the_last_applied_record_is_read_again_and_left_out() -> None:
