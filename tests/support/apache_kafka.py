@@ -173,7 +173,9 @@ class ApacheKafka:
         (self.folder / "server.properties").write_text(text)
         (self.folder / "log4j2.properties").write_text(_LOG4J)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        format_ = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", "server.properties")
+        # In one word: one id in 64 begins with a dash, and alone it would be taken for an option.
+        arguments = ("format", f"--cluster-id={cluster}", "--config=server.properties")
+        format_ = self._java("kafka.tools.StorageTool", *arguments)
         if format_.wait(_FORMAT_S) != 0:
             format_.kill()
             raise Unavailable(f"Kafka could not format its storage: {format_.tail()}")
