@@ -280,7 +280,10 @@ async def test_what_operators_do_is_kept_and_wrong_steps_are_refused_by_name(sys
     snoozed = (await system.http.post(f"{path}/snooze", json={"by": "ana", "for": "1h"})).json()
     assert snoozed["state"] == "snoozed"
     assert (await system.http.post(f"{path}/snooze", json={"by": "ana", "for": "soon"})).status_code == 422
-    assert (await system.http.post(f"{path}/snooze", json={"by": "ana"})).status_code == 422
+    both = {"by": "ana", "for": "1h", "until": until_}
+    assert (await system.http.post(f"{path}/snooze", json=both)).status_code == 422
+    unsaid = (await system.http.post(f"{path}/snooze")).json()
+    assert (unsaid["state"], unsaid["snoozed_until"] > snoozed["snoozed_until"]) == ("snoozed", True)
     await system.announce(announcement(SlaKind.BREACHED, 2))
     await system.until_alert("5158", state="firing", severity="critical")
     assert (await system.http.post(f"{path}/resolve", json={"by": "ana"})).json()["state"] == "resolved"

@@ -44,10 +44,14 @@ _MISSING = {404: {"description": "There is no such alert (resolved ones are kept
 _REFUSED = {409: {"description": "The alert is already resolved, or somebody else acknowledged it."}}
 
 
+SOMEBODY = "somebody over the API"
+DEFAULT_SNOOZE = "1h"
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    by: Person
+    by: Person = SOMEBODY
 
 
 class Acknowledge(_Body):
@@ -59,7 +63,7 @@ class Resolve(_Body):
 
 
 class Snooze(_Body):
-    """Who wants quiet, and for how long: give either ``for`` or ``until``."""
+    """Who wants quiet, and for how long: ``for`` or ``until``; an hour when neither is given."""
 
     duration: str | None = Field(None, alias="for", description="Such as 30m, 4h or 2d.", examples=["1h"])
     until: AwareDatetime | None = Field(None, description="RFC 3339, with an offset from UTC.")
@@ -91,33 +95,34 @@ async def alert(parts: Parts, alert_id: AlertId) -> Response:
 
 
 @router.post("/{alert_id}/acknowledge", summary="Take an alert on", responses={**_ANSWER, **_MISSING, **_REFUSED})  # type: ignore[dict-item]
-async def acknowledge(parts: Parts, alert_id: AlertId, body: Acknowledge) -> Response:
+async def acknowledge(parts: Parts, alert_id: AlertId, body: Acknowledge | None = None) -> Response:
     """It stays open, and fires again only if it gets worse (a warning that becomes a breach)."""
-    return await _acted(parts, alert_id, lambda found, at: steps.acknowledge(found, body.by, at))
+    by = body.by if body is not None else SOMEBODY
+    return await _acted(parts, alert_id, lambda found, at: steps.acknowledge(found, by, at))
 
 
 @router.post("/{alert_id}/snooze", summary="Quiet for a while", responses={**_ANSWER, **_MISSING, **_REFUSED})  # type: ignore[dict-item]
-async def snooze(parts: Parts, alert_id: AlertId, body: Snooze) -> Response:
+async def snooze(parts: Parts, alert_id: AlertId, body: Snooze | None = None) -> Response:
     """It fires again when the time is over, and at once if it gets worse. At most 30 days."""
-    if (body.duration is None) == (body.until is None):
+    wish = body or Snooze()
+    if wish.duration is not None and wish.until is not None:
         raise Problem(422, "invalid-request", "Invalid request", "Give either 'for' (such as 1h) or 'until'.")
-    length: timedelta | None = None
-    if body.duration is not None:
-        try:
-            length = timedelta(seconds=seconds(body.duration))
-        except (ValueError, OverflowError) as exc:
-            raise Problem(422, "invalid-request", "Invalid request", f"for: {exc}.") from None
+    try:
+        length = timedelta(seconds=seconds(wish.duration or DEFAULT_SNOOZE))
+    except (ValueError, OverflowError) as exc:
+        raise Problem(422, "invalid-request", "Invalid request", f"for: {exc}.") from None
 
     def until(at: datetime) -> datetime:
-        return at + length if length is not None else body.until or at
+        return wish.until if wish.until is not None else at + length
 
-    return await _acted(parts, alert_id, lambda found, at: steps.snooze(found, body.by, until(at), at))
+    return await _acted(parts, alert_id, lambda found, at: steps.snooze(found, wish.by, until(at), at))
 
 
 @router.post("/{alert_id}/resolve", summary="End an alert by hand", responses={**_ANSWER, **_MISSING, **_REFUSED})  # type: ignore[dict-item]
-async def resolve(parts: Parts, alert_id: AlertId, body: Resolve) -> Response:
+async def resolve(parts: Parts, alert_id: AlertId, body: Resolve | None = None) -> Response:
     """Final. What goes wrong later with the same promise is a new alert."""
-    return await _acted(parts, alert_id, lambda found, at: steps.resolve(found, body.by, at))
+    by = body.by if body is not None else SOMEBODY
+    return await _acted(parts, alert_id, lambda found, at: steps.resolve(found, by, at))
 
 
 _SAID = {

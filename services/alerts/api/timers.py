@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query
+from pydantic import BeforeValidator
 
 from schemas.instant import SECOND_US, from_datetime, to_rfc3339
 from schemas.sla import SlaMetric
@@ -15,6 +16,9 @@ from services.operate.problem import Problem
 from services.state.timers import BadCursor
 
 router = APIRouter(prefix="/v1/sla", tags=["sla"])
+
+Unset = BeforeValidator(lambda value: None if value == "" else value)
+"""``?metric=&team=`` is a form that was left empty, not a filter for the empty name."""
 
 _EXAMPLE = {
     "as_of": "2026-03-02T10:12:00Z",
@@ -59,10 +63,10 @@ async def timers(
         list[TimerState] | None,
         Query(description="running (those at risk included), at_risk, paused or breached; may be repeated."),
     ] = None,
-    metric: Annotated[SlaMetric | None, Query(description="Only timers of this metric.")] = None,
-    team: Annotated[str | None, Query(description="Only tickets that this team holds.")] = None,
+    metric: Annotated[SlaMetric | None, Unset, Query(description="Only timers of this metric.")] = None,
+    team: Annotated[str | None, Unset, Query(description="Only tickets that this team holds.")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    cursor: Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")] = None,
+    cursor: Annotated[str | None, Unset, Query(max_length=500, description="`next_cursor` of the page before.")] = None,
 ) -> dict[str, Any]:
     """Without `state`: every open timer. `due_at` is when the target is used up, `breach_after` the last instant at
     which it is not exceeded (they differ where a target ends at closing time); both are null while paused.
