@@ -63,10 +63,10 @@ async def timers(
         list[TimerState] | None,
         Query(description="running (those at risk included), at_risk, paused or breached; may be repeated."),
     ] = None,
-    metric: Annotated[SlaMetric | None, Unset, Query(description="Only timers of this metric.")] = None,
-    team: Annotated[str | None, Unset, Query(description="Only tickets that this team holds.")] = None,
+    metric: Annotated[SlaMetric | None, Query(description="Only timers of this metric."), Unset] = None,
+    team: Annotated[str | None, Query(description="Only tickets that this team holds."), Unset] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    cursor: Annotated[str | None, Unset, Query(max_length=500, description="`next_cursor` of the page before.")] = None,
+    cursor: Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before."), Unset] = None,
 ) -> dict[str, Any]:
     """Without `state`: every open timer. `due_at` is when the target is used up, `breach_after` the last instant at
     which it is not exceeded (they differ where a target ends at closing time); both are null while paused.
