@@ -99,3 +99,10 @@ def test_there_are_no_options() -> None:
 def test_what_cannot_be_understood_is_refused_with_the_field_to_look_at(body: Any, reason: Reason, named: str) -> None:
     failure = EVENTS.refusal(body)
     assert (failure.reason, named in failure.detail) == (reason, True), failure
+
+
+def test_data_that_can_be_read_and_not_written_again_is_refused() -> None:
+    deep: Any = 1
+    for _ in range(500):
+        deep = [deep]
+    assert EVENTS.refusal(changed(data__deep=deep)).reason is Reason.TOO_DEEP

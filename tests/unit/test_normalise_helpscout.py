@@ -146,6 +146,8 @@ def test_what_no_number_is_made_of_is_accepted_and_says_nothing(event: str) -> N
         (changed("created", status=...), "convo.status", Reason.MISSING_FIELD, "status"),
         (changed("created", createdAt="today"), "convo.created", Reason.BAD_VALUE, "createdAt"),
         (changed("created", tags=[{"id": 1}]), "convo.tags", Reason.BAD_VALUE, "tags"),
+        (changed("created", tags=1.5), "convo.tags", Reason.BAD_VALUE, "tags"),
+        (changed("created", tags="vip"), "convo.tags", Reason.BAD_VALUE, "tags"),
         (changed("created", mailboxId=None), "convo.moved", Reason.MISSING_FIELD, "mailboxId"),
         (changed("rated", rating="5"), "satisfaction.ratings", Reason.BAD_VALUE, "rating"),
         (changed("rated", ticketId=...), "satisfaction.ratings", Reason.MISSING_FIELD, "ticketId"),

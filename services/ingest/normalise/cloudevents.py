@@ -73,7 +73,11 @@ def _events(event: Any, delivery: Delivery, settings: SourceSettings) -> list[Ti
         "occurred_at": data.get("occurred_at") or event.get("time"),
         "event_id": data.get("event_id") or _identity(event, delivery),
     }
-    return generic.normalise(replace(delivery, body=orjson.dumps(canonical)), settings)
+    try:
+        written = orjson.dumps(canonical)
+    except orjson.JSONEncodeError:  # it reads 1024 levels and writes 254
+        raise Invalid(Reason.TOO_DEEP, "data is nested too deeply") from None
+    return generic.normalise(replace(delivery, body=written), settings)
 
 
 def _identity(event: Object, delivery: Delivery) -> str:

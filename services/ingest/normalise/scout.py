@@ -247,8 +247,9 @@ def _attributes(brand: Brand, body: Object, hash_key: bytes, options: Options) -
 
 
 def _tags(value: Any) -> tuple[str, ...]:
-    names = [item.get("tag") or item.get("name") if isinstance(item, dict) else item for item in value or ()]
-    if not all(isinstance(name, str) for name in names):
+    items = value if isinstance(value, list) else ()
+    names = [item.get("tag") or item.get("name") if isinstance(item, dict) else item for item in items]
+    if (value and not isinstance(value, list)) or not all(isinstance(name, str) for name in names):
         raise Invalid(Reason.BAD_VALUE, "tags must be a list of objects that have a tag")
     return tuple(sorted({str(name).strip() for name in names} - {""}))
 
