@@ -83,7 +83,8 @@ def build(
         max_body_bytes=environment.max_body_bytes,
         read_deadline_s=environment.body_deadline_s if read_deadline_s is None else read_deadline_s,
     )
-    app = FastAPI(title="Deskpulse ingest", docs_url=None, redoc_url=None)
+    # No redirects: a helpdesk may not follow one, and its address would be made of whatever Host the sender wrote.
+    app = FastAPI(title="Deskpulse ingest", docs_url=None, redoc_url=None, redirect_slashes=False)
     problem.install(app)
     app.include_router(routes.router(door))
     app.include_router(probes.router(health, registry))

@@ -70,7 +70,10 @@ def _of_kept(said: dict[str, Any], sources: Sources, default: str | None, receiv
             received_at = parse_rfc3339(at)
         except (TypeError, ValueError):
             raise Invalid(Reason.BAD_VALUE, "received_at must be a time such as 2026-03-02T09:00:00Z") from None
-    value = body.encode() if isinstance(body, str) else orjson.dumps(body)
+    try:
+        value = body.encode() if isinstance(body, str) else orjson.dumps(body)
+    except TypeError:
+        raise Invalid(Reason.TOO_DEEP, "body is nested too deeply") from None
     return _of_body(value, {str(k).lower(): str(v) for k, v in headers.items()}, source, sources, received_at)
 
 

@@ -168,6 +168,14 @@ async def test_an_address_can_be_checked_without_a_signature(vendor: str) -> Non
         assert (head.status_code, head.content, got.status_code) == (200, b"", 200)
 
 
+async def test_an_address_that_is_nearly_right_is_refused_and_never_redirected() -> None:
+    async with running({"generic": {"vendor": "generic"}}) as ingest:
+        answer = await ingest.post("generic/", {"host": "somewhere.else.example"})
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 async def test_intercoms_ping_is_answered_and_not_kept_and_a_forged_one_is_refused() -> None:
     ping = b'{"type": "notification_event", "topic": "ping", "data": {"item": {"type": "ping"}}}'
     async with running({"intercom": {"vendor": "intercom"}}) as ingest:

@@ -227,6 +227,7 @@ class TestHistory:
             ({"body": TRIGGER, "source": "zendesk", "received_at": "noon"}, Reason.BAD_VALUE),
             ({"body": TRIGGER, "source": "zendesk", "received_at": 7}, Reason.BAD_VALUE),
             ({"body": TRIGGER, "source": "gone"}, Hurdle.SOURCE_NOT_CONFIGURED),
+            (b'{"source": "zendesk", "body": ' + b"[" * 600 + b"]" * 600 + b"}", Reason.TOO_DEEP),
             (EVENT | {"occurred_at": "soon"}, Reason.BAD_VALUE),
             (EVENT | {"kind": "ticket.sang", "source": "generic"}, Hurdle.NO_SOURCE_GIVEN),
         ],
