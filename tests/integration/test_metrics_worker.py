@@ -171,6 +171,7 @@ async def test_a_worker_killed_in_mid_stream_ends_in_the_numbers_of_the_log(
 
     assert await applied(redis) == len(events)
     await compare(redis, events, at_us)
+    await eventually(lambda: service.started, "the last of them has started", timeout_s=60)
     assert service.stop() == 0
 
 

@@ -19,6 +19,7 @@ class Service:
         self.name = name
         self._log = log
         with log.open("ab") as sink:
+            self._begins = sink.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "services.cli", name],
                 env={**os.environ, **environment},
@@ -43,5 +44,10 @@ class Service:
         return self._process.returncode
 
     def said(self) -> str:
-        """Its log so far."""
+        """Its log so far, with that of its predecessors under the same name."""
         return self._log.read_text(errors="replace")
+
+    @property
+    def started(self) -> bool:
+        """Whether this process has said that it started; before that a SIGTERM just ends it."""
+        return b'"event":"started"' in self._log.read_bytes()[self._begins :]
