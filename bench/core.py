@@ -25,12 +25,12 @@ from schemas.instant import to_datetime
 from schemas.state import Fact
 from schemas.ticket import Actor, ActorKind, Attributes, Kind, Message, Status, TicketEvent, Visibility, event_id
 from services import clock
+from services.fold.fact import fact
+from services.fold.rules import compiled
 from services.kpi.window import resolutions
 from services.metrics.delta import Delta
 from services.metrics.engine import Engine
-from services.metrics.fact import fact
 from services.metrics.position import Position
-from services.metrics.rules import compiled
 from services.metrics.store import MemoryStore, _changes  # its form is what the real store sends, and costs time
 from services.stream.record import Record
 

@@ -41,8 +41,8 @@ def check(
 
 def problems(path: Path, variables: Mapping[str, str]) -> list[str]:
     """A line for each thing that some service could not work with, ``where: what``."""
+    from services.fold import rules
     from services.ingest import source
-    from services.metrics import rules
 
     try:
         document = load(path, variables)

@@ -14,8 +14,8 @@ from schemas.instant import to_datetime
 from schemas.sla import Holder, SlaEvent, SlaKind
 from schemas.state import Level, Mode, Notice, Ticket, Timer
 from schemas.ticket import event_id
-from services.metrics import sla
-from services.metrics.rules import Rules
+from services.fold import sla
+from services.fold.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from schemas.instant import SECOND_US
 from schemas.state import Who
+from services.fold.rules import Rules
+from services.fold.ticket import Move
 from services.kpi import bucket
 from services.kpi.catalogue import Cell
 from services.kpi.window import Resolution
 from services.metrics.contribution import Contribution
 from services.metrics.delta import Delta
-from services.metrics.rules import Rules
-from services.metrics.ticket import Move
 
 Amounts = dict[str, int]
 

@@ -20,13 +20,13 @@ from schemas.state import (
     pack,
     timer_member,
 )
+from services.fold.rules import Rules
+from services.fold.ticket import Move, fold, needs_history, step
 from services.kpi.window import Resolution
 from services.metrics.announce import announce
 from services.metrics.contribution import contributions
 from services.metrics.counting import Counting
 from services.metrics.delta import Delta, Tally
-from services.metrics.rules import Rules
-from services.metrics.ticket import Move, fold, needs_history, step
 
 TAIL = 8
 """Bytes of an event id that are remembered, and how many ids: enough for every redelivery a helpdesk makes."""

@@ -17,10 +17,10 @@ from prometheus_client.registry import Collector
 
 from schemas.failure import NotNow
 from services import clock
+from services.fold.rules import ALL
 from services.kpi.catalogue import KPIS, Kpi, Shape
 from services.kpi.reader import KpiReader
 from services.kpi.reading import PERCENTILES, Reading
-from services.metrics.rules import ALL
 
 REFRESH_S: Final = 10.0
 VALUES_KEPT: Final = 50

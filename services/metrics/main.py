@@ -13,13 +13,13 @@ from structlog.stdlib import BoundLogger
 from schemas.topics import SLA, TICKETS
 from services.config.document import Document
 from services.config.environment import Environment
+from services.fold.rules import compiled
 from services.kpi.reader import KpiReader
 from services.kpi.window import resolutions
 from services.metrics.engine import Engine
 from services.metrics.exporter import Exporter
 from services.metrics.meters import Meters
 from services.metrics.outbox import Outbox
-from services.metrics.rules import compiled
 from services.metrics.store import RedisStore
 from services.metrics.worker import Worker
 from services.operate import probes, problem

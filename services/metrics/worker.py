@@ -22,9 +22,9 @@ from schemas.sla import SlaKind
 from schemas.state import Fact
 from schemas.topics import TICKETS_DLQ
 from services import clock
+from services.fold.fact import fact
 from services.metrics.delta import Delta
 from services.metrics.engine import Engine
-from services.metrics.fact import fact
 from services.metrics.meters import Meters
 from services.metrics.outbox import Outbox
 from services.metrics.partition import Partition, Resumed

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from schemas.instant import SECOND_US, from_datetime, parse_rfc3339
-from services.metrics.calendar import Calendar
+from services.fold.calendar import Calendar
 from tests.conformance.cases import MISSING, folder
 
 FOLDER = folder()

@@ -11,10 +11,10 @@ from schemas.instant import from_datetime, parse_rfc3339, to_datetime
 from schemas.sla import SlaMetric
 from schemas.state import Fact, Mode, Stated, Ticket, Timer
 from schemas.ticket import ActorKind, Kind, Status, Visibility
-from services.metrics import sla
-from services.metrics.calendar import Calendar
-from services.metrics.rules import Promise, Rules
-from services.metrics.ticket import step
+from services.fold import sla
+from services.fold.calendar import Calendar
+from services.fold.rules import Promise, Rules
+from services.fold.ticket import step
 from tests.conformance.cases import folder
 
 METRICS = {

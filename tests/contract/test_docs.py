@@ -21,12 +21,12 @@ from services.alerts.state import RUNBOOKS
 from services.config import reference as settings
 from services.config.document import Document, parse
 from services.config.environment import Environment
+from services.fold.hours_form import KEYS
 from services.ingest.measures import Measures as IngestMeasures
 from services.ingest.normalise import VENDORS
 from services.kpi import reference as kpis
 from services.kpi.catalogue import KPIS, Shape
 from services.metrics.exporter import _families
-from services.metrics.hours_form import KEYS
 from services.metrics.meters import Meters
 from tests.contract.house import ROOT, tracked
 

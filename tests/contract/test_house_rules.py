@@ -50,7 +50,7 @@ def test_every_import_keeps_the_contracts() -> None:
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("services/ingest/raw.py", "import services.metrics.ticket", "Services never import each other"),
+        ("services/ingest/raw.py", "import services.fold.ticket", "Services never import each other"),
         ("services/simulate/pace.py", "import services.ingest.verify", "Services never import each other"),
         ("schemas/instant.py", "import services.clock", "Contracts know nothing of the services"),
         ("services/kpi/window.py", "import services.metrics.delta", "What services share knows none of them"),
@@ -58,11 +58,11 @@ def test_every_import_keeps_the_contracts() -> None:
         ("services/ingest/intake.py", "import faust", "Only services.stream speaks Kafka and Faust"),
         ("services/stream/record.py", "import confluent_kafka", "Only services.embedded brings"),
         ("services/metrics/worker.py", "import time", "Only services.clock reads the time"),
-        ("services/metrics/ticket.py", "import services.clock", "The core never asks what time it is"),
+        ("services/fold/ticket.py", "import services.clock", "The core never asks what time it is"),
         ("services/ingest/normalise/fields.py", "import httpx", "The core does no input and no output"),
         ("services/kpi/sketch.py", "import redis", "The core does no input and no output"),
         ("services/alerts/state.py", "import services.state.client", "The core does no input and no output"),
-        ("services/metrics/sla.py", "import services.stream.producer", "The core does no input and no output"),
+        ("services/fold/sla.py", "import services.stream.producer", "The core does no input and no output"),
     ],
 )
 def test_a_forbidden_import_breaks_its_contract(twin: Path, module: str, line: str, contract: str) -> None:

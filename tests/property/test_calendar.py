@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from schemas.instant import EPOCH
-from services.metrics.calendar import Calendar
+from services.fold.calendar import Calendar
 
 MINUTE_US = 60_000_000
 DAY_MIN = 24 * 60

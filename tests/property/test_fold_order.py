@@ -33,12 +33,12 @@ from schemas.ticket import (
 )
 from services.alerts.state import decide
 from services.config.document import parse
+from services.fold.fact import fact
+from services.fold.rules import compiled
+from services.fold.ticket import fold
 from services.kpi.window import resolutions
 from services.metrics.engine import Engine
-from services.metrics.fact import fact
-from services.metrics.rules import compiled
 from services.metrics.store import MemoryStore
-from services.metrics.ticket import fold
 
 START = datetime.fromisoformat("2026-03-02T09:00:00+00:00")
 NOW_US = from_datetime(START) + 40 * 86_400 * SECOND_US

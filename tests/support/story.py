@@ -23,9 +23,9 @@ from schemas.ticket import (
     Visibility,
 )
 from services.config.document import Document, parse
-from services.metrics.fact import fact
-from services.metrics.rules import Rules, compiled
-from services.metrics.ticket import fold
+from services.fold.fact import fact
+from services.fold.rules import Rules, compiled
+from services.fold.ticket import fold
 
 START_US = from_datetime(parse_rfc3339("2026-03-02T09:00:00Z"))
 MINUTE_US = 60 * SECOND_US

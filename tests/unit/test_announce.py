@@ -8,11 +8,11 @@ from schemas.instant import from_datetime, to_datetime
 from schemas.sla import SlaEvent, SlaKind, SlaMetric
 from schemas.state import Entry, Notice, TimerState
 from schemas.ticket import ActorKind, Attributes, Kind, Merge, Priority, Status
-from services.metrics import sla
+from services.fold import sla
+from services.fold.rules import Rules
+from services.fold.ticket import fold
 from services.metrics.announce import announce
 from services.metrics.engine import listing
-from services.metrics.rules import Rules
-from services.metrics.ticket import fold
 from tests.support.story import Story, at, rules
 
 RULES = rules(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.instant import from_datetime, to_rfc3339
-from services.metrics.calendar import REACH_YEARS, Calendar
+from services.fold.calendar import REACH_YEARS, Calendar
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US

@@ -10,8 +10,8 @@ from schemas.sla import SlaMetric
 from schemas.ticket import Priority
 from services.config.document import ConfigInvalid, Document, load
 from services.config.duration import seconds
+from services.fold.hours_form import read_hours
 from services.ingest.source import problems
-from services.metrics.hours_form import read_hours
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "config"
 SECRETS = {"ZENDESK_SECRET": "a-secret", "GENERIC_SECRET": "whsec_c2VjcmV0"}

@@ -6,9 +6,9 @@ import pytest
 
 from schemas.state import Gone
 from schemas.ticket import ActorKind, Attributes, Kind, Merge, Message, Priority, Status, Visibility
+from services.fold.ticket import fold, in_backlog
 from services.kpi.catalogue import Cell
 from services.metrics.contribution import contributions
-from services.metrics.ticket import fold, in_backlog
 from tests.support.story import Story, at, rules
 
 OFFICE = rules(

@@ -15,8 +15,8 @@ from msgspec import UNSET, structs
 from schemas.sla import SlaMetric
 from schemas.state import Fact, Gone, Mark, Rated, Ticket, Who
 from schemas.ticket import DONE, ActorKind, Kind, Status, Visibility
-from services.metrics import sla
-from services.metrics.rules import Promise, Rules
+from services.fold import sla
+from services.fold.rules import Promise, Rules
 
 _PLAIN: Final = ("channel", "team", "agent", "priority", "brand", "tier")
 

@@ -14,7 +14,7 @@ from schemas.state import Who
 from schemas.ticket import Priority, Status
 from services.config.document import ConfigInvalid, Document, Policy
 from services.config.duration import percent, seconds
-from services.metrics.calendar import Calendar
+from services.fold.calendar import Calendar
 
 ALL: Final = "all"
 """The segment that every ticket counts in."""

@@ -1,7 +1,7 @@
 """Business time: how much of it passed, and when an amount of it will have passed.
 
 Instants are integers, microseconds since the epoch in UTC; amounts are microseconds of open time. What "open"
-means is `services.metrics.hours`. Open time is half-open, [opening, closing), and spans that touch are one.
+means is `services.fold.hours`. Open time is half-open, [opening, closing), and spans that touch are one.
 
 A promise of four business hours that runs out exactly at closing time has two ends: the clock shows four hours
 from then until the next opening. `due_at` is the first of these instants, `breach_after` the last. A promise is
@@ -21,8 +21,8 @@ from datetime import date
 from typing import Self
 
 from schemas.instant import to_datetime
-from services.metrics.hours import DAY_US, Hours
-from services.metrics.hours_form import read_clock, read_hours
+from services.fold.hours import DAY_US, Hours
+from services.fold.hours_form import read_clock, read_hours
 
 REACH_YEARS = 200
 """How far one question may reach; beyond it stands a wrong date, not a promise to a customer."""
@@ -55,7 +55,7 @@ class Calendar:
 
     @classmethod
     def from_mapping(cls, name: str, definition: Mapping[str, object]) -> Self:
-        """The calendar of a written definition (its form: `services.metrics.hours_form`).
+        """The calendar of a written definition (its form: `services.fold.hours_form`).
 
         Raises ``ValueError`` with one line per problem: the field, what is wrong, what to write. A week without
         any open time is refused, because no deadline would ever come.

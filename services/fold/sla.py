@@ -11,7 +11,7 @@ from msgspec import structs
 from schemas.sla import SlaMetric
 from schemas.state import Mode, Ticket, Timer
 from schemas.ticket import DONE
-from services.metrics.rules import Promise, Rules
+from services.fold.rules import Promise, Rules
 
 CYCLES_KEPT = 20
 """How many next-response cycles back a broken promise is kept on the ticket, so that it can still be retracted."""

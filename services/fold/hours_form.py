@@ -16,7 +16,7 @@ from datetime import date, datetime
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo, available_timezones
 
-from services.metrics.hours import DAY_S, Hours, Interval
+from services.fold.hours import DAY_S, Hours, Interval
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 KEYS = ("timezone", "weekly", "holidays", "annual_holidays", "overrides", "breaks")
