@@ -176,6 +176,19 @@ class Escalation(Struct, frozen=True, omit_defaults=True):
     name: str | None = None
 
 
+class Personal(Struct, frozen=True, omit_defaults=True):
+    """What of a person the source is configured to keep (``keep``), as far as the webhook has it; never by default.
+
+    ``message_body`` is the text of ``message.added``, or the one that ``ticket.created`` was opened with. No KPI and
+    no timer is made of it: the metrics worker reads past it.
+    """
+
+    subject: str | None = None
+    message_body: str | None = None
+    requester_name: str | None = None
+    requester_email: str | None = None
+
+
 class TicketEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that happened to one ticket.
 
@@ -203,6 +216,7 @@ class TicketEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rating: Rating | None = None
     merge: Merge | None = None
     escalation: Escalation | None = None
+    personal: Personal | None = None
 
     @property
     def key(self) -> str:

@@ -22,7 +22,7 @@ from services.cli.settings import AsJson
 
 if TYPE_CHECKING:
     from services.cli.load import Load
-    from services.ingest.history import Sources
+    from services.ingest.replay import Sources
     from services.stream.producer import Connection, Producer
 
 

@@ -56,6 +56,7 @@ Duration = Annotated[str, AfterValidator(_duration)]
 Threshold = Annotated[str, AfterValidator(_threshold)]
 Network = Annotated[str, AfterValidator(_network)]
 Name = Annotated[str, Field(pattern=NAME)]
+PersonalField = Literal["subject", "message_body", "requester_name", "requester_email"]
 Dimension = Literal["source", "channel", "team", "agent", "priority", "brand", "tier", "tag"]
 
 
@@ -67,15 +68,19 @@ class Source(_Part):
     """One helpdesk account that posts to ``/webhooks/{name}``.
 
     ``options`` say how the vendor authenticates (``auth``, and what that way needs) and what is particular to its
-    payloads. ``allow_from`` empty takes requests from anywhere; ``max_per_s`` counts proved deliveries, and
-    ``max_concurrent`` requests that are being read or answered. ``spool`` says whether webhooks are kept on disk and
-    accepted while Kafka is away; ``auto`` leaves it to what the vendor is known to send again.
+    payloads. ``keep`` names what of a person may stand in canonical events; ``raw_retention`` gives the source's raw
+    webhooks a topic of their own that keeps them for so long. ``allow_from`` empty takes requests from anywhere;
+    ``max_per_s`` counts proved deliveries, and ``max_concurrent`` requests that are being read or answered.
+    ``spool`` says whether webhooks are kept on disk and accepted while Kafka is away; ``auto`` leaves it to what the vendor is known to send again.
     """
 
     vendor: str
     secrets: tuple[SecretStr, ...] = Field(min_length=1)
     tolerance_s: int = Field(300, ge=1, le=86_400)
+    keep: tuple[PersonalField, ...] = ()
     keep_raw: bool = True
+    raw_retention: Duration | None = None
+    max_depth: int = Field(1024, ge=16, le=1024)
     hash_key: SecretStr | None = None
     ticket_url: str | None = None
     allow_from: tuple[Network, ...] = ()
@@ -83,6 +88,12 @@ class Source(_Part):
     max_concurrent: int = Field(128, ge=1, le=10_000)
     spool: bool | Literal["auto"] = "auto"
     options: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _raw_is_kept(self) -> Source:
+        if self.raw_retention is not None and not self.keep_raw:
+            raise ValueError("raw_retention: nothing is kept raw with keep_raw: false; leave one of the two out")
+        return self
 
 
 class Policy(_Part):

@@ -63,7 +63,19 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             "The webhook's signing secrets. During a change list the new and the old one: both are accepted.",
         ),
         "tolerance_s": ("seconds", "How far the signed time may be from ours, 1 to 86400."),
+        "keep": (
+            "list of `subject`, `message_body`, `requester_name`, `requester_email`",
+            "What of a person stands in canonical events (`helpdesk.tickets.v1`, 90 days), where the webhook has it.",
+        ),
         "keep_raw": ("true, false", "Whether every webhook is also kept as it came in (`helpdesk.webhooks.v1`)."),
+        "raw_retention": (
+            "duration",
+            (
+                "Keeps the raw webhooks in a topic of their own, `helpdesk.webhooks.v1.<name>`, for so long; "
+                "`deskpulse topics apply` creates it. Without it they lie with the others, for 7 days."
+            ),
+        ),
+        "max_depth": ("number", "How deeply a webhook's JSON may be nested, 16 to 1024; deeper is a dead letter."),
         "hash_key": (
             "secret",
             (

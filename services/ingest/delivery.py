@@ -17,6 +17,10 @@ _ID_HEADERS: Final = (
 )
 
 
+MAX_DEPTH: Final = 1024
+"""How many levels of JSON the parser reads at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A webhook whose signature was verified. ``headers`` have lower-case names; ``body`` is as received."""
@@ -43,8 +47,11 @@ class SourceSettings:
     """What normalising needs to know of a source.
 
     ``hash_key`` keys the pseudonyms of customers. ``options`` are the vendor's own; each normaliser documents
-    the ones it reads.
+    the ones it reads. ``keep`` names what of a person may stand in canonical events, see
+    :mod:`services.ingest.normalise.personal`. ``max_depth`` is how deeply the JSON may be nested.
     """
 
     hash_key: bytes
     options: Mapping[str, Any] = field(default_factory=dict)
+    keep: frozenset[str] = frozenset()
+    max_depth: int = MAX_DEPTH

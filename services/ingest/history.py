@@ -11,7 +11,7 @@ A line is one of three things:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,16 +24,11 @@ from schemas.instant import parse_rfc3339
 from schemas.ticket import Kind, TicketEvent
 from services.ingest.delivery import Delivery
 from services.ingest.normalise.fields import json_of
-from services.ingest.replay import Hurdle, Refusal, Replayed, of_delivery, of_events
-from services.ingest.source import Ready
+from services.ingest.replay import Hurdle, Refusal, Replayed, Sources, allowed, of_delivery, of_events
 
 _COMPLETE: Final = frozenset({"event_id", "source", "vendor", "received_at"})
 _KEPT: Final = frozenset({"source", "vendor", "headers", "body", "received_at"})
 _KINDS: Final = frozenset(Kind)
-
-
-Sources = Callable[[], Mapping[str, Ready]]
-"""The configured sources; asked for only by lines that cannot do without."""
 
 
 def of_line(line: bytes, sources: Sources, default: str | None, received_at: datetime) -> Replayed:
@@ -50,7 +45,7 @@ def _of(said: Any, line: bytes, sources: Sources, default: str | None, received_
     if not isinstance(said, dict):
         raise Invalid(Reason.NOT_AN_EVENT, "a line is one JSON object: an event, a delivery or a payload")
     if _complete(said):
-        return of_events([decode_ticket(line)])
+        return of_events([allowed(decode_ticket(line), sources)])
     if "body" in said and said.keys() <= _KEPT:
         return _of_kept(said, sources, default, received_at)
     if _canonical(said) and default is None:

@@ -6,7 +6,7 @@ first: an event that was counted already is not counted again, and not corrected
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,10 +19,14 @@ from services.ingest.delivery import Delivery
 from services.ingest.intake import STAGE
 from services.ingest.normalise import VENDORS, normalise
 from services.ingest.normalise.batch import PartlyInvalid
+from services.ingest.normalise.personal import filtered
 from services.ingest.raw import delivery_of
 from services.ingest.source import Ready
 from services.stream.dead_letter import Letter
 from services.stream.record import Outgoing, Record
+
+Sources = Callable[[], Mapping[str, Ready]]
+"""The configured sources; asked for only where there is no doing without."""
 
 
 class Hurdle(StrEnum):
@@ -58,6 +62,15 @@ class Replayed:
 def outgoing(event: TicketEvent) -> Outgoing:
     """The event as a record of the topic of tickets, as ingest writes it."""
     return Outgoing(topics.TICKETS, event.key.encode(), encode(event), ticket_headers(event))
+
+
+def allowed(event: TicketEvent, sources: Sources) -> TicketEvent:
+    """The event with no more of a person than its source keeps; a source that is not configured keeps nothing."""
+    if event.personal is None:
+        return event
+    source = sources().get(event.source)
+    [found] = filtered([event], source.settings.keep if source is not None else ())
+    return found
 
 
 def of_events(events: Sequence[TicketEvent], refusal: Refusal | None = None) -> Replayed:
@@ -102,7 +115,7 @@ def of_letter(letter: Letter, sources: Mapping[str, Ready]) -> Replayed:
     try:
         match letter.topic:
             case topics.TICKETS:
-                return of_events([decode_ticket(value)])
+                return of_events([allowed(decode_ticket(value), lambda: sources)])
             case topics.SLA:
                 decode_sla(value)
             case topics.ALERTS:

@@ -88,7 +88,7 @@ def _ready(name: str, source: Source) -> Ready:
         secrets=secrets,
         tolerance_s=source.tolerance_s,
         keep_raw=source.keep_raw,
-        settings=SourceSettings(hash_key.encode(), way.rest),
+        settings=SourceSettings(hash_key.encode(), way.rest, frozenset(source.keep), source.max_depth),
         public_url=way.public_url,
         allow_from=networks(source.allow_from),
         max_per_s=source.max_per_s,

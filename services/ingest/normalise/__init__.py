@@ -28,6 +28,8 @@ from services.ingest.normalise import (
     zendesk,
     zoho_desk,
 )
+from services.ingest.normalise.batch import PartlyInvalid
+from services.ingest.normalise.personal import filtered
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,15 @@ VENDORS: Final[Mapping[str, Vendor]] = {
 def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     """The events that ``delivery`` tells of; none when it tells nothing that a KPI is made of.
 
-    Pure: the same delivery gives the same events, with the same ids. Raises :class:`Invalid` with the reason when
-    it cannot be understood; ``NOT_JSON`` is the one reason for which the sender is answered an error.
+    Pure: the same delivery gives the same events, with the same ids. What of a person stands in them is what the
+    source is configured to keep. Raises :class:`Invalid` with the reason when it cannot be understood; ``NOT_JSON`` is
+    the one reason for which the sender is answered an error.
     """
-    return VENDORS[delivery.vendor].normalise(delivery, settings)
+    try:
+        return filtered(VENDORS[delivery.vendor].normalise(delivery, settings), settings.keep)
+    except PartlyInvalid as partly:
+        partly.events = tuple(filtered(partly.events, settings.keep))
+        raise
 
 
 def options_problem(vendor: str, options: Mapping[str, Any]) -> str | None:

@@ -36,11 +36,14 @@ from schemas.ticket import (
 from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise import own_words
 from services.ingest.normalise.epoch import from_seconds
-from services.ingest.normalise.fields import Object, boolean, identifier, json_of, obj, pseudonym, required, words
+from services.ingest.normalise.fields import Object, boolean, identifier, obj, pseudonym, required, words
 from services.ingest.normalise.happening import Happening
 from services.ingest.normalise.moment import opening, written
 from services.ingest.normalise.own_words import PRIORITIES
 from services.ingest.normalise.people import customer, staff
+from services.ingest.normalise.personal import stated
+from services.ingest.normalise.reading import Context, json_object
+from services.ingest.normalise.reading import context as context_of
 from services.ingest.normalise.vocabulary import channel, tier
 
 _STATUSES: Final[Mapping[str, Status]] = {
@@ -76,23 +79,22 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bots: tuple[str, ...] = ()
 
 
-class _Context(msgspec.Struct, frozen=True):
-    delivery: Delivery
-    hash_key: bytes
-    options: Options
+_Context = Context[Options]
 
 
 def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     """The events of a Chatwoot webhook. Raises :class:`Invalid`."""
-    body = json_of(delivery.body)
-    if not isinstance(body, dict):
-        raise Invalid(Reason.NOT_AN_EVENT, "a Chatwoot webhook is a JSON object")
+    body = json_object(delivery, settings, "a Chatwoot webhook")
+    return stated(_events(body, delivery, settings), body, delivery.vendor, settings.keep)
+
+
+def _events(body: Object, delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     name = body.get("event")
     if not isinstance(name, str):
         raise Invalid(Reason.UNSUPPORTED_FORMAT, "event is missing: this is not a webhook of Chatwoot")
     if name in _SILENT:
         return []
-    context = _Context(delivery, settings.hash_key, msgspec.convert(dict(settings.options), Options))
+    context = context_of(delivery, settings, Options)
     match name:
         case "conversation_created":
             return [_created(body, context)]

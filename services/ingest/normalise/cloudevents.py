@@ -25,7 +25,8 @@ from schemas.ticket import Kind, TicketEvent, event_id
 from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise import generic
 from services.ingest.normalise.batch import each
-from services.ingest.normalise.fields import Object, json_of, required
+from services.ingest.normalise.fields import Object, required
+from services.ingest.normalise.reading import json_value
 
 _TYPE: Final = re.compile(r"deskpulse\.helpdesk\.(.+)\.v(\d+)")
 _JSON: Final = re.compile(r"application/(?:[\w.-]+\+)?json", re.IGNORECASE)
@@ -38,7 +39,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     """The events of one delivery. Raises :class:`Invalid`, or its kind :class:`PartlyInvalid`."""
-    body = json_of(delivery.body)
+    body = json_value(delivery, settings)
     attributes = {
         name.removeprefix(_PREFIX): value for name, value in delivery.headers.items() if name.startswith(_PREFIX)
     }

@@ -14,6 +14,7 @@ import orjson
 
 from schemas.failure import Invalid, Reason
 from schemas.instant import parse_rfc3339
+from services.ingest.delivery import MAX_DEPTH
 
 Object = Mapping[str, Any]
 Word = TypeVar("Word")
@@ -22,14 +23,29 @@ ID_LENGTH: Final = 200
 """Longest id that is taken; real ones are below 64. Longer ones would only bloat keys."""
 
 
-def json_of(body: bytes) -> Any:
-    """The JSON value of ``body``. Raises :class:`Invalid`: NOT_JSON, or TOO_DEEP beyond 1024 levels."""
+def json_of(body: bytes, max_depth: int = MAX_DEPTH) -> Any:
+    """The JSON value of ``body``. Raises :class:`Invalid`: NOT_JSON, or TOO_DEEP where objects and arrays lie within
+    one another more than ``max_depth`` times, at most 1024."""
     try:
-        return orjson.loads(body)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
         if "depth" in exc.msg:
             raise Invalid(Reason.TOO_DEEP, "the JSON is nested too deeply") from None
         raise Invalid(Reason.NOT_JSON, "the body is not JSON in UTF-8") from None
+    if max_depth < MAX_DEPTH and _deeper(value, max_depth):
+        raise Invalid(Reason.TOO_DEEP, f"the JSON is nested more than {max_depth} levels deep")
+    return value
+
+
+def _deeper(value: Any, max_depth: int) -> bool:
+    """Whether ``value`` has more than ``max_depth`` levels. One level at a time, so that depth costs no stack."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(max_depth):
+        if not level:
+            return False
+        inner = (one for outer in level for one in (outer.values() if isinstance(outer, dict) else outer))
+        level = [one for one in inner if isinstance(one, dict | list)]
+    return bool(level)
 
 
 def obj(parent: Object, name: str, path: str) -> Object:

@@ -37,11 +37,13 @@ from schemas.ticket import (
     Visibility,
 )
 from services.ingest.delivery import Delivery, SourceSettings
-from services.ingest.normalise.fields import Object, identifier, instant, json_of, obj, pseudonym, required, word
+from services.ingest.normalise.fields import Object, identifier, instant, obj, pseudonym, required, word
 from services.ingest.normalise.happening import Happening
 from services.ingest.normalise.own_words import PRIORITIES as SHARED
 from services.ingest.normalise.own_words import priority, status
 from services.ingest.normalise.people import customer
+from services.ingest.normalise.personal import stated
+from services.ingest.normalise.reading import json_object, options_of
 from services.ingest.normalise.template import rendered
 from services.ingest.normalise.vocabulary import channel, extended, tier
 
@@ -181,10 +183,12 @@ class _Change(msgspec.Struct, frozen=True):
 
 def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     """The event of one rule's webhook; none for a change that changed nothing. Raises :class:`Invalid`."""
-    body = json_of(delivery.body)
-    if not isinstance(body, dict):
-        raise Invalid(Reason.NOT_AN_EVENT, "a Freshdesk webhook is a JSON object")
-    options = msgspec.convert(dict(settings.options), Options)
+    body = json_object(delivery, settings, "a Freshdesk webhook")
+    return stated(_events(body, delivery, settings), body, delivery.vendor, settings.keep)
+
+
+def _events(body: Object, delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
+    options = options_of(settings, Options)
     fields = _fields(body)
     change = _change(fields)
     happening = Happening(

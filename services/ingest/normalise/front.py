@@ -35,10 +35,12 @@ from schemas.ticket import (
 )
 from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise.epoch import from_seconds
-from services.ingest.normalise.fields import Object, identifier, json_of, obj, pseudonym, required
+from services.ingest.normalise.fields import Object, identifier, obj, pseudonym, required
 from services.ingest.normalise.happening import Happening
 from services.ingest.normalise.moment import OPENING
 from services.ingest.normalise.people import staff
+from services.ingest.normalise.personal import stated
+from services.ingest.normalise.reading import json_object, options_of
 from services.ingest.normalise.vocabulary import channel
 
 _STATUSES: Final[Mapping[str, Status]] = {
@@ -89,9 +91,11 @@ class _Told(msgspec.Struct, frozen=True):
 
 def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     """The events of a Front webhook. Raises :class:`Invalid`."""
-    body = json_of(delivery.body)
-    if not isinstance(body, dict):
-        raise Invalid(Reason.NOT_AN_EVENT, "a Front webhook is a JSON object")
+    body = json_object(delivery, settings, "a Front webhook")
+    return stated(_events(body, delivery, settings), body, delivery.vendor, settings.keep)
+
+
+def _events(body: Object, delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     if body.get("type") == "sync":
         return []  # what Front posts when the webhook is saved
     event: Any = body.get("payload") if "authorization" in body or "payload" in body else body
@@ -110,7 +114,7 @@ def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]
 
 
 def _told(event: Object, delivery: Delivery, settings: SourceSettings) -> _Told:
-    options = msgspec.convert(dict(settings.options), Options)
+    options = options_of(settings, Options)
     if not isinstance(event.get("conversation"), dict):
         raise Invalid(
             Reason.UNSUPPORTED_FORMAT,

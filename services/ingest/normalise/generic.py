@@ -24,7 +24,8 @@ from schemas.codec import checked
 from schemas.failure import Invalid, Reason
 from schemas.ticket import ActorKind, Kind, Priority, Status, TicketEvent, Visibility, event_id
 from services.ingest.delivery import Delivery, SourceSettings
-from services.ingest.normalise.fields import identifier, instant, json_of, pseudonym, required
+from services.ingest.normalise.fields import identifier, instant, pseudonym, required
+from services.ingest.normalise.reading import json_value
 
 BATCH_LIMIT: Final = 1000
 """Most events in one array; one delivery must stay well within the time a sender waits for its answer."""
@@ -53,7 +54,7 @@ def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]
 
     Raises :class:`Invalid`.
     """
-    body = json_of(delivery.body)
+    body = json_value(delivery, settings)
     if isinstance(body, dict):
         return [_event(body, delivery, settings, 0, "")]
     if not isinstance(body, list):

@@ -34,11 +34,14 @@ from schemas.ticket import (
 )
 from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise import own_words
-from services.ingest.normalise.fields import Object, identifier, json_of, pseudonym, required
+from services.ingest.normalise.fields import Object, identifier, pseudonym, required
 from services.ingest.normalise.happening import Happening
 from services.ingest.normalise.moment import opening, written
 from services.ingest.normalise.own_words import PRIORITIES
 from services.ingest.normalise.people import customer, staff
+from services.ingest.normalise.personal import stated
+from services.ingest.normalise.reading import Context, json_object
+from services.ingest.normalise.reading import context as context_of
 from services.ingest.normalise.template import rendered
 from services.ingest.normalise.vocabulary import channel, tier
 
@@ -90,18 +93,17 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bots: tuple[str, ...] = ()
 
 
-class _Context(msgspec.Struct, frozen=True):
-    delivery: Delivery
-    hash_key: bytes
-    options: Options
+_Context = Context[Options]
 
 
 def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     """The events of an HTTP integration. Raises :class:`Invalid`."""
-    body = json_of(delivery.body)
-    if not isinstance(body, dict):
-        raise Invalid(Reason.NOT_AN_EVENT, "the body of a Gorgias integration is a JSON object")
-    context = _Context(delivery, settings.hash_key, msgspec.convert(dict(settings.options), Options))
+    body = json_object(delivery, settings, "the body of a Gorgias integration")
+    return stated(_events(body, delivery, settings), body, delivery.vendor, settings.keep)
+
+
+def _events(body: Object, delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
+    context = context_of(delivery, settings, Options)
     if body.get("schema") == SCHEMA:
         return _template(body, context)
     uri = body.get("uri")

@@ -36,9 +36,10 @@ from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise import own_words
 from services.ingest.normalise.batch import each
 from services.ingest.normalise.epoch import from_milliseconds
-from services.ingest.normalise.fields import Object, identifier, json_of, required
+from services.ingest.normalise.fields import Object, identifier, required
 from services.ingest.normalise.happening import Happening
 from services.ingest.normalise.own_words import PRIORITIES
+from services.ingest.normalise.reading import json_value, options_of
 
 STAGES: Final[Mapping[str, Status]] = {
     "1": Status.NEW,
@@ -95,14 +96,14 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     """The events of every item. Raises :class:`Invalid`, or its kind :class:`PartlyInvalid`."""
-    body = json_of(delivery.body)
+    body = json_value(delivery, settings)
     if not isinstance(body, list):
         raise Invalid(
             Reason.UNSUPPORTED_FORMAT,
             "a HubSpot app posts a JSON array of changes; the webhook of a workflow is another format: subscribe an "
             "app's webhooks to tickets instead, see docs/guides/connect-hubspot.md",
         )
-    options = msgspec.convert(dict(settings.options), Options)
+    options = options_of(settings, Options)
     return each(body, lambda item: _events(item, delivery, options))
 
 

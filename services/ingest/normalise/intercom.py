@@ -34,12 +34,14 @@ from schemas.ticket import (
 )
 from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise.epoch import from_seconds
-from services.ingest.normalise.fields import Object, identifier, json_of, obj, required, word
+from services.ingest.normalise.fields import Object, identifier, obj, required, word
 from services.ingest.normalise.happening import Happening
 from services.ingest.normalise.intercom_item import PRIORITIES, STATUSES, attributes, author, tag_names
 from services.ingest.normalise.intercom_item import Options as Options
 from services.ingest.normalise.own_words import status
 from services.ingest.normalise.people import customer, staff
+from services.ingest.normalise.personal import stated
+from services.ingest.normalise.reading import json_object, options_of
 
 _OTHER_SUBJECTS: Final = (
     *("contact.", "user.", "lead.", "visitor.", "company.", "admin.", "event.", "content_stat.", "call.", "article."),
@@ -89,9 +91,11 @@ class _Notice:
 
 def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     """The events of a notification; none for what no KPI is made of. Raises :class:`Invalid`."""
-    body = json_of(delivery.body)
-    if not isinstance(body, dict):
-        raise Invalid(Reason.NOT_AN_EVENT, "an Intercom notification is a JSON object")
+    body = json_object(delivery, settings, "an Intercom notification")
+    return stated(_events(body, delivery, settings), body, delivery.vendor, settings.keep)
+
+
+def _events(body: Object, delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     topic = body.get("topic")
     if body.get("type") != "notification_event" or not isinstance(topic, str):
         raise Invalid(
@@ -109,7 +113,7 @@ def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]
 
 
 def _notice(body: Object, topic: str, delivery: Delivery, settings: SourceSettings) -> _Notice:
-    options = msgspec.convert(dict(settings.options), Options)
+    options = options_of(settings, Options)
     item, path = obj(obj(body, "data", "data"), "item", "data.item"), "data.item"
     part = _listed(item, "conversation_parts")
     if isinstance(item.get("ticket"), dict):

@@ -39,9 +39,11 @@ from schemas.ticket import (
 )
 from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise.epoch import from_milliseconds
-from services.ingest.normalise.fields import Object, identifier, instant, json_of, obj, pseudonym, required, word, words
+from services.ingest.normalise.fields import Object, identifier, instant, obj, pseudonym, required, word, words
 from services.ingest.normalise.happening import Happening
 from services.ingest.normalise.people import customer, staff
+from services.ingest.normalise.personal import stated
+from services.ingest.normalise.reading import json_object, options_of
 from services.ingest.normalise.vocabulary import extended, tier
 
 STATUSES: Final[Mapping[str, Status]] = {
@@ -129,9 +131,11 @@ class _Hook:
 
 def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     """The events of a webhook; none for what no KPI is made of. Raises :class:`Invalid`."""
-    body = json_of(delivery.body)
-    if not isinstance(body, dict):
-        raise Invalid(Reason.NOT_AN_EVENT, "a Jira webhook is a JSON object")
+    body = json_object(delivery, settings, "a Jira webhook")
+    return stated(_events(body, delivery, settings), body, delivery.vendor, settings.keep)
+
+
+def _events(body: Object, delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     name = body.get("webhookEvent")
     if not isinstance(name, str):
         raise Invalid(
@@ -143,7 +147,7 @@ def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]
         if name.startswith(_SILENT):
             return []
         raise Invalid(Reason.UNKNOWN_TYPE, "webhookEvent is one that this version does not know: untick it in Jira")
-    hook = _hook(body, delivery, msgspec.convert(dict(settings.options), Options), settings.hash_key)
+    hook = _hook(body, delivery, options_of(settings, Options), settings.hash_key)
     match name:
         case "jira:issue_created":
             events = [_created(hook)]

@@ -14,14 +14,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from schemas.failure import Invalid, Reason
 from schemas.ticket import TicketEvent
 from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise import salesforce_case, salesforce_change, salesforce_soap
 from services.ingest.normalise.batch import each
-from services.ingest.normalise.fields import Object, json_of, obj
+from services.ingest.normalise.fields import Object, obj
+from services.ingest.normalise.personal import stated
+from services.ingest.normalise.reading import context as context_of
+from services.ingest.normalise.reading import json_value
 from services.ingest.normalise.salesforce_record import EVENTS, READ, Context, record_id
 from services.ingest.normalise.salesforce_record import Options as Options
 
@@ -30,14 +31,19 @@ _MESSAGES = {"EmailMessage": "email_message_created", "CaseComment": "case_comme
 
 def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     """The events of one callout. Raises :class:`Invalid`, or its kind :class:`PartlyInvalid`."""
-    context = Context(delivery, settings.hash_key, msgspec.convert(dict(settings.options), Options))
+    context = context_of(delivery, settings, Options)
     if delivery.body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         message = salesforce_soap.read(delivery.body)
-        return each(message.notifications, lambda one: _notified(message.action, one, context))
-    body = json_of(delivery.body)
-    if isinstance(body, list):
-        return each(body, lambda item: _read(item, context))
-    return _read(body, context)
+        return each(
+            message.notifications,
+            lambda one: stated(_notified(message.action, one, context), one.record, delivery.vendor, settings.keep),
+        )
+
+    def read(item: Any) -> list[TicketEvent]:
+        return stated(_read(item, context), item, delivery.vendor, settings.keep)
+
+    body = json_value(delivery, settings)
+    return each(body, read) if isinstance(body, list) else read(body)
 
 
 def _read(body: Any, context: Context) -> list[TicketEvent]:

@@ -11,8 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from schemas.failure import Invalid, Reason
 from schemas.ticket import Attributes, Kind, Priority, Status
-from services.ingest.delivery import Delivery
-from services.ingest.normalise import own_words
+from services.ingest.normalise import own_words, reading
 from services.ingest.normalise.fields import Object, identifier, instant, pseudonym, required
 from services.ingest.normalise.own_words import PRIORITIES
 from services.ingest.normalise.vocabulary import channel, extended
@@ -69,12 +68,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"actions must each be one of: {', '.join(EVENTS)}")
 
 
-class Context(msgspec.Struct, frozen=True):
-    """What reading any record needs."""
-
-    delivery: Delivery
-    hash_key: bytes
-    options: Options
+Context = reading.Context[Options]
+"""What reading any record needs."""
 
 
 def record_id(value: Any, path: str) -> str | None:

@@ -32,11 +32,13 @@ from schemas.ticket import (
     Visibility,
 )
 from services.ingest.delivery import Delivery, SourceSettings
-from services.ingest.normalise.fields import Object, identifier, instant, json_of, pseudonym, required, word
+from services.ingest.normalise.fields import Object, identifier, instant, pseudonym, required, word
 from services.ingest.normalise.happening import Happening
 from services.ingest.normalise.moment import opening
 from services.ingest.normalise.own_words import status
 from services.ingest.normalise.people import customer, staff
+from services.ingest.normalise.personal import stated
+from services.ingest.normalise.reading import json_object, options_of
 from services.ingest.normalise.vocabulary import channel, tier
 
 STATUSES: Final[Mapping[str, Status]] = {
@@ -90,9 +92,11 @@ class Brand:
 
 def events(brand: Brand, delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     """The event of one webhook; none for what no KPI is made of. Raises :class:`Invalid`."""
-    body = json_of(delivery.body)
-    if not isinstance(body, dict):
-        raise Invalid(Reason.NOT_AN_EVENT, f"a {brand.name} webhook is a JSON object")
+    body = json_object(delivery, settings, f"a {brand.name} webhook")
+    return stated(_events(brand, body, delivery, settings), body, delivery.vendor, settings.keep)
+
+
+def _events(brand: Brand, body: Object, delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     name = delivery.headers.get(brand.event_header, "").strip().lower()
     if not name:
         raise Invalid(
@@ -100,7 +104,7 @@ def events(brand: Brand, delivery: Delivery, settings: SourceSettings) -> list[T
         )
     if name in _SILENT or name.startswith(_OTHER_SUBJECTS) or name == brand.test_event:
         return []
-    options = msgspec.convert(dict(settings.options), Options)
+    options = options_of(settings, Options)
     if name == "satisfaction.ratings":
         return [_rated(body, delivery, settings.hash_key)]
     if name == "convo.merged":

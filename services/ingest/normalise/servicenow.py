@@ -10,6 +10,7 @@ have no zone and are UTC, unless the script takes the displayed values: then ``t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -34,10 +35,12 @@ from schemas.ticket import (
 )
 from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise import own_words
-from services.ingest.normalise.fields import Object, identifier, json_of, obj, pseudonym, required
+from services.ingest.normalise.fields import Object, identifier, obj, pseudonym, required
 from services.ingest.normalise.happening import Happening
 from services.ingest.normalise.moment import opening, written
 from services.ingest.normalise.people import customer, staff
+from services.ingest.normalise.personal import stated
+from services.ingest.normalise.reading import Context, json_object, options_of
 from services.ingest.normalise.vocabulary import channel
 
 _CASE: Final[Mapping[str, Status]] = {
@@ -88,19 +91,19 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("time_zone must be an IANA name, such as Europe/Paris") from None
 
 
-class _Context(msgspec.Struct, frozen=True):
-    delivery: Delivery
-    hash_key: bytes
-    options: Options
+@dataclass(frozen=True, slots=True)
+class _Context(Context[Options]):
     zone: ZoneInfo
     table: str
 
 
 def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     """The events of one business rule's call. Raises :class:`Invalid`."""
-    body = json_of(delivery.body)
-    if not isinstance(body, dict):
-        raise Invalid(Reason.NOT_AN_EVENT, "the body of the business rule must be a JSON object")
+    body = json_object(delivery, settings, "the body of the business rule")
+    return stated(_events(body, delivery, settings), body, delivery.vendor, settings.keep)
+
+
+def _events(body: Object, delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     name = _text(body, "event").lower().removesuffix("ed").removesuffix("e")
     if not name or not _text(body, "table"):
         raise Invalid(
@@ -108,7 +111,7 @@ def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]
             "the body does not say what happened (event) to a record of which table: use the script of "
             "docs/guides/connect-servicenow.md",
         )
-    options = msgspec.convert(dict(settings.options), Options)
+    options = options_of(settings, Options)
     context = _Context(delivery, settings.hash_key, options, ZoneInfo(options.time_zone), _text(body, "table"))
     match name:
         case "insert" | "creat":

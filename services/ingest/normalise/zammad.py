@@ -41,7 +41,6 @@ from services.ingest.normalise.fields import (
     boolean,
     identifier,
     instant,
-    json_of,
     pseudonym,
     required,
     word,
@@ -50,6 +49,8 @@ from services.ingest.normalise.fields import (
 from services.ingest.normalise.happening import Happening
 from services.ingest.normalise.own_words import PRIORITIES, status
 from services.ingest.normalise.people import customer, staff
+from services.ingest.normalise.personal import stated
+from services.ingest.normalise.reading import json_object, options_of
 from services.ingest.normalise.vocabulary import channel, extended, tier
 
 TRIGGER: Final = "x-zammad-trigger"
@@ -108,9 +109,11 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     """The message, if there is one, and what else the ticket tells. Raises :class:`Invalid`."""
-    body = json_of(delivery.body)
-    if not isinstance(body, dict):
-        raise Invalid(Reason.NOT_AN_EVENT, "a Zammad webhook is a JSON object")
+    body = json_object(delivery, settings, "a Zammad webhook")
+    return stated(_events(body, delivery, settings), body, delivery.vendor, settings.keep)
+
+
+def _events(body: Object, delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     ticket, article = body.get("ticket"), body.get("article")
     if not isinstance(ticket, dict) or not isinstance(article, dict | None):
         raise Invalid(
@@ -118,7 +121,7 @@ def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]
             "not Zammad's default body (ticket and article as objects): switch Custom Payload off in the webhook, see "
             "docs/guides/connect-zammad.md",
         )
-    options = msgspec.convert(dict(settings.options), Options)
+    options = options_of(settings, Options)
     number = required(ticket.get("id"), "ticket.id")
     updated_at = instant(ticket.get("updated_at"), "ticket.updated_at")
     happening = Happening(

@@ -6,23 +6,24 @@ post what an admin typed; only our template (``"schema": "zendesk.trigger.v1"``)
 
 from __future__ import annotations
 
-from typing import Any
-
 from schemas.failure import Invalid, Reason
 from schemas.ticket import TicketEvent
 from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise import zendesk_event, zendesk_trigger
-from services.ingest.normalise.fields import json_of
+from services.ingest.normalise.fields import Object
+from services.ingest.normalise.personal import stated
+from services.ingest.normalise.reading import json_object, options_of
 from services.ingest.normalise.zendesk_ticket import Options as Options
-from services.ingest.normalise.zendesk_ticket import options_of
 
 
 def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     """The events of a Zendesk webhook. Raises :class:`Invalid`."""
-    body = json_of(delivery.body)
-    if not isinstance(body, dict):
-        raise Invalid(Reason.NOT_AN_EVENT, "a Zendesk webhook is a JSON object")
-    options = options_of(settings)
+    body = json_object(delivery, settings, "a Zendesk webhook")
+    return stated(_events(body, delivery, settings), body, delivery.vendor, settings.keep)
+
+
+def _events(body: Object, delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
+    options = options_of(settings, Options)
     kind = body.get("type")
     if isinstance(kind, str) and kind.startswith(zendesk_event.PREFIX):
         return zendesk_event.events(body, delivery, settings.hash_key, options)
@@ -41,7 +42,7 @@ def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]
     )
 
 
-def _integration_services(body: dict[str, Any]) -> bool:
+def _integration_services(body: Object) -> bool:
     """The same happenings in another shape: numeric ids, lower-case words, times of another meaning."""
     inner = (body, body.get("input"), body.get("detail"))
     return "integration_key" in body or any(isinstance(part, dict) and "ticket_event" in part for part in inner)

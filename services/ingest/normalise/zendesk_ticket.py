@@ -9,7 +9,6 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from schemas.ticket import Actor, ActorKind, Priority, Status
-from services.ingest.delivery import SourceSettings
 from services.ingest.normalise.fields import pseudonym
 
 STATUSES: Final[Mapping[str, Status]] = {
@@ -62,11 +61,6 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     priorities: dict[str, Priority] = {}
     tiers: dict[str, str] = {}
     bots: tuple[str, ...] = ()
-
-
-def options_of(settings: SourceSettings) -> Options:
-    """The source's options; the configuration was checked when the service started."""
-    return msgspec.convert(dict(settings.options), Options)
 
 
 def channel(via: str | None) -> str | None:

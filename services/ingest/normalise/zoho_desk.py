@@ -33,10 +33,13 @@ from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise import own_words
 from services.ingest.normalise.batch import each
 from services.ingest.normalise.epoch import from_milliseconds
-from services.ingest.normalise.fields import Object, boolean, identifier, instant, json_of, obj, pseudonym, required
+from services.ingest.normalise.fields import Object, boolean, identifier, instant, obj, pseudonym, required
 from services.ingest.normalise.happening import Happening
 from services.ingest.normalise.own_words import PRIORITIES
 from services.ingest.normalise.people import customer, staff
+from services.ingest.normalise.personal import stated
+from services.ingest.normalise.reading import Context, json_value
+from services.ingest.normalise.reading import context as context_of
 from services.ingest.normalise.vocabulary import channel, extended
 
 _STATUSES: Final[Mapping[str, Status]] = {
@@ -67,23 +70,20 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bots: tuple[str, ...] = ()
 
 
-class _Context(msgspec.Struct, frozen=True):
-    delivery: Delivery
-    hash_key: bytes
-    options: Options
+_Context = Context[Options]
 
 
 def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]:
     """The events of every item. Raises :class:`Invalid`, or its kind :class:`PartlyInvalid`."""
-    body = json_of(delivery.body)
+    body = json_value(delivery, settings)
     if not isinstance(body, list):
         raise Invalid(
             Reason.UNSUPPORTED_FORMAT,
             "Zoho Desk's webhooks are JSON arrays; those of workflow rules are another format: subscribe a webhook "
             "instead, see docs/guides/connect-zoho-desk.md",
         )
-    context = _Context(delivery, settings.hash_key, msgspec.convert(dict(settings.options), Options))
-    return each(body, lambda item: _events(item, context))
+    context = context_of(delivery, settings, Options)
+    return each(body, lambda item: stated(_events(item, context), item, delivery.vendor, settings.keep))
 
 
 def _events(item: Any, context: _Context) -> list[TicketEvent]:
