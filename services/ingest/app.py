@@ -18,6 +18,8 @@ from services.ingest import dedupe as memory
 from services.ingest import routes
 from services.ingest.address import networks
 from services.ingest.dedupe import Dedupe
+from services.ingest.direct import Direct
+from services.ingest.door import Door
 from services.ingest.intake import MAX_IN_FLIGHT, Intake, Sender, TopicNames
 from services.ingest.limit import Limit
 from services.ingest.measures import Measures
@@ -71,7 +73,7 @@ def build(
         max_in_flight,
         spool,
     )
-    door = routes.Door(
+    door = Door(
         sources=sources,
         limits={name: Limit(source.max_per_s, source.max_concurrent) for name, source in sources.items()},
         keys={name: by_url[url] for name, url in urls.items()},
@@ -84,7 +86,8 @@ def build(
         read_deadline_s=environment.body_deadline_s if read_deadline_s is None else read_deadline_s,
     )
     # No redirects: a helpdesk may not follow one, and its address would be made of whatever Host the sender wrote.
-    app = FastAPI(title="Deskpulse ingest", docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = Direct(title="Deskpulse ingest", docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.pass_webhooks_to(door)
     problem.install(app)
     app.include_router(routes.router(door))
     app.include_router(probes.router(health, registry))

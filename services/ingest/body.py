@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 
 class TooLarge(Exception):
@@ -24,23 +24,26 @@ class CutOff(Exception):
     """The sender went away before its body was complete."""
 
 
-async def read(request: Request, limit: int, deadline_s: float) -> bytes:
-    """The raw bytes. Raises :class:`TooLarge` (from the announced length, before reading any), :class:`TooSlow`
-    or :class:`CutOff`."""
-    announced = request.headers.get("content-length", "")
+async def read(receive: Receive, announced: str, limit: int, deadline_s: float) -> bytes:
+    """The raw bytes. ``announced`` is the request's Content-Length, or nothing. Raises :class:`TooLarge` (from the
+    announced length, before reading any), :class:`TooSlow` or :class:`CutOff`."""
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > limit:
         raise TooLarge(limit, endless=False)
     chunks: list[bytes] = []
     size = 0
+    more = True
     try:
         async with asyncio.timeout(deadline_s):
-            async for chunk in request.stream():
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise CutOff
+                chunk: bytes = message.get("body", b"")
                 size += len(chunk)
                 if size > limit:
                     raise TooLarge(limit, endless=True)
                 chunks.append(chunk)
+                more = message.get("more_body", False)
     except TimeoutError:
         raise TooSlow from None
-    except ClientDisconnect:
-        raise CutOff from None
     return b"".join(chunks)

@@ -34,7 +34,10 @@ class Delivery:
     @property
     def id(self) -> str:
         """The sender's id of this delivery, the same when it tries again; else the digest of the body."""
-        return next((self.headers[name] for name in _ID_HEADERS if self.headers.get(name)), self.digest)
+        for name in _ID_HEADERS:
+            if found := self.headers.get(name):
+                return found
+        return self.digest
 
     @property
     def digest(self) -> str:

@@ -91,6 +91,7 @@ class Intake:
         self._max_in_flight = max_in_flight
         self._in_flight = 0
         self._in_turn = InTurn()
+        measures.in_flight.set_function(lambda: self._in_flight)
 
     async def take(self, delivery: Delivery, source: Ready) -> Receipt:
         """Returns once Kafka or the spool has the delivery. Raises :class:`Invalid` only for NOT_JSON, and writes
@@ -98,12 +99,10 @@ class Intake:
         if self._in_flight >= self._max_in_flight and self._spool_of(source) is None:
             raise Busy("Too many deliveries wait for Kafka", retry_after_s=5.0)
         self._in_flight += 1
-        self._measures.in_flight.set(self._in_flight)
         try:
             return await self._taken(delivery, source)
         finally:
             self._in_flight -= 1
-            self._measures.in_flight.set(self._in_flight)
 
     async def _taken(self, delivery: Delivery, source: Ready) -> Receipt:
         try:
@@ -134,7 +133,7 @@ class Intake:
             fate = await self._keep(records, source)
             await self._dedupe.mark(ids)
         for event in fresh:
-            self._measures.events.labels(delivery.source, event.kind.value).inc()
+            self._measures.event(delivery.source, event.kind).inc()
         return Receipt(fate, accepted=len(fresh), duplicates=len(events) - len(fresh))
 
     async def _only_raw(self, delivery: Delivery, source: Ready) -> Receipt:

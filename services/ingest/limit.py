@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 BURST_S: Final = 10
@@ -29,16 +27,15 @@ class Limit:
         self._saved = 0.0
         self._at_s = -math.inf
 
-    @contextmanager
-    def inside(self) -> Iterator[None]:
-        """One request, from before its body is read until its answer. Raises :class:`Full`."""
+    def enter(self) -> None:
+        """One request, before its body is read. Raises :class:`Full`; otherwise :meth:`leave` must follow."""
         if self._inside >= self._concurrent:
             raise Full(1.0)
         self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
+
+    def leave(self) -> None:
+        """The request that entered has its answer."""
+        self._inside -= 1
 
     def spend(self, at_s: float) -> None:
         """One delivery; ``at_s`` is of a clock that never jumps. Raises :class:`Full`.

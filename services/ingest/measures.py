@@ -6,7 +6,9 @@ are members of enums.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
+from functools import cache
 from typing import Final, Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -58,26 +60,36 @@ class Fate(StrEnum):
 
 
 class Measures:
-    """The metric objects, in one registry."""
+    """The metric objects, in one registry.
+
+    What every webhook counts is remembered by its labels: finding it in the metric costs more than counting, and the
+    labels are few.
+    """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
-        self.webhooks = _counter("deskpulse_webhooks", "Requests by outcome.", ("source", "outcome"), registry)
-        self.seconds = Histogram(
+        webhooks = _counter("deskpulse_webhooks", "Requests by outcome.", ("source", "outcome"), registry)
+        seconds = Histogram(
             "deskpulse_webhook_seconds",
             "Time from the first byte to the answer of accepted webhooks.",
             ("source",),
             buckets=_SECONDS,
             registry=registry,
         )
-        self.secrets = _counter(
+        secrets = _counter(
             "deskpulse_signature_secret",
             "Verified deliveries by the place of the secret in the source's list.",
             ("source", "secret"),
             registry,
         )
-        self.events = _counter(
+        events = _counter(
             "deskpulse_ingest_events", "Events that Kafka or the spool has.", ("source", "kind"), registry
         )
+        self.webhook: Callable[[str, str], Counter] = cache(lambda source, outcome: webhooks.labels(source, outcome))
+        self.seconds: Callable[[str], Histogram] = cache(lambda source: seconds.labels(source))
+        self.secret: Callable[[str, int | None], Counter] = cache(
+            lambda source, place: secrets.labels(source, str(place))
+        )
+        self.event: Callable[[str, str], Counter] = cache(lambda source, kind: events.labels(source, kind))
         self.dead_letters = _counter(
             "deskpulse_ingest_dead_letters", "Deliveries that could not be normalised.", ("source", "reason"), registry
         )

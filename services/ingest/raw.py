@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
 from schemas.failure import Invalid, Reason
-from schemas.instant import from_datetime, parse_rfc3339, to_rfc3339
+from schemas.instant import parse_rfc3339
 from services.ingest.delivery import Delivery
 
 _HTTP: Final = "http-"
@@ -36,7 +37,7 @@ def headers_of(delivery: Delivery) -> list[tuple[str, bytes]]:
         ("source", delivery.source.encode()),
         ("vendor", delivery.vendor.encode()),
         ("delivery-id", delivery.id.encode()),
-        ("received-at", to_rfc3339(from_datetime(delivery.received_at)).encode()),
+        ("received-at", _written(delivery.received_at)),
         *kept[:_COUNT_LIMIT],
     ]
 
@@ -58,6 +59,10 @@ def http_of(headers: Sequence[tuple[str, bytes]]) -> dict[str, str]:
     """The vendor's own headers among those of a record."""
     named = [(name, value) for name, value in headers if name.startswith(_HTTP)]
     return {name.removeprefix(_HTTP): value.decode("utf-8", "replace") for name, value in named}
+
+
+def _written(at: datetime) -> bytes:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()
 
 
 @lru_cache(maxsize=1024)

@@ -83,7 +83,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
     # The framework's last resort would answer in plain text and let the server log the error a second time.
-    app.add_middleware(_Unexpected)
+    app.add_middleware(Unexpected)
 
 
 def pointer(location: Sequence[str | int]) -> str:
@@ -125,8 +125,8 @@ async def _validation(request: Request, exc: Exception) -> Response:
     ).response()
 
 
-class _Unexpected:
-    """Turns a bug into a 500 with a trace id that is also in the log, once."""
+class Unexpected:
+    """An ASGI app around another. Turns a bug into a 500 with a trace id that is also in the log, once."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
