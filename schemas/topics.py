@@ -24,6 +24,9 @@ WEBHOOKS: Final = "helpdesk.webhooks.v1"
 SLA: Final = "helpdesk.sla.v1"
 ALERTS: Final = "helpdesk.alerts.v1"
 
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+
 FOLDER: Final = files("schemas") / "topics"
 
 # Only `.` and `-`: Kafka's metrics turn `.` into `_`, so names that differ in nothing else would collide.
@@ -42,10 +45,11 @@ class Config(
     retention_ms: Positive
     max_message_bytes: Positive
     message_timestamp_type: Annotated[str, Meta(pattern=r"^(LogAppendTime|CreateTime)$")]
+    segment_ms: Positive | None = None
 
     def items(self) -> dict[str, str]:
         """Kafka's names and values, as the brokers take and give them: text."""
-        return {name: str(value) for name, value in msgspec.to_builtins(self).items()}
+        return {name: str(value) for name, value in msgspec.to_builtins(self).items() if value is not None}
 
 
 class Value(Struct, frozen=True, forbid_unknown_fields=True, rename={"schema_name": "schema"}):
@@ -88,6 +92,23 @@ def parse(text: str) -> Topic:
     """
     document: Any = yaml.safe_load(text)
     return msgspec.convert(document, Topic)
+
+
+def apart(webhooks: str, source: str) -> str:
+    """The name of the topic that has only the raw webhooks of ``source``, beside the one called ``webhooks``."""
+    return f"{webhooks}.{source}"
+
+
+def webhooks_of(source: str, retention_ms: int) -> Topic:
+    """The topic of a source whose raw webhooks are kept for a time of their own: Kafka deletes by topic.
+
+    It deletes whole segments, when the newest record in one is old enough. A segment takes records for an eighth of
+    the retention (an hour at least, a day at most), so a record is gone that much later at the latest.
+    """
+    shared = TOPICS[WEBHOOKS]
+    segment_ms = min(shared.config.segment_ms or DAY_MS, max(HOUR_MS, retention_ms // 8))
+    config = msgspec.structs.replace(shared.config, retention_ms=retention_ms, segment_ms=segment_ms)
+    return msgspec.structs.replace(shared, name=apart(WEBHOOKS, source), config=config)
 
 
 def _load(folder: Traversable) -> Mapping[str, Topic]:

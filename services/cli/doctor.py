@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 import typer
 
 from schemas.failure import NotNow
-from schemas.topics import TOPICS
+from schemas.topics import TOPICS, WEBHOOKS, apart
 from services.cli import settings
 from services.cli.check import problems
 from services.cli.settings import AsJson, print_json
 from services.cli.version import deskpulse
+from services.config.document import ConfigInvalid, raw_retentions
 from services.config.environment import Environment
 
 OLDEST_REDIS = (6, 2)
@@ -64,7 +65,7 @@ def _findings(config: Path | None, environment: Environment) -> Iterator[Finding
     yield Finding("versions", True, f"deskpulse {deskpulse()}, Python {platform.python_version()}")
     yield from _configuration(settings.config_file(config, environment), environment)
     if environment.kafka_bootstrap:
-        yield from asyncio.run(_kafka(environment))
+        yield from asyncio.run(_kafka(environment, _needed(settings.config_file(config, environment))))
     else:
         yield _embedded_kafka()
     yield asyncio.run(_redis(environment)) if environment.redis_url else _embedded_redis()
@@ -93,7 +94,15 @@ def _configuration(file: Path, environment: Environment) -> Iterator[Finding]:
         yield Finding("configuration", True, f"{file}{told}")
 
 
-async def _kafka(environment: Environment) -> list[Finding]:
+def _needed(file: Path) -> list[str]:
+    """The topics that the configuration asks for; what is wrong with it is another finding."""
+    try:
+        return [*TOPICS, *(apart(WEBHOOKS, name) for name in raw_retentions(file, os.environ))]
+    except ConfigInvalid:
+        return [*TOPICS]
+
+
+async def _kafka(environment: Environment, needed: list[str]) -> list[Finding]:
     from services.stream.survey import survey
 
     connection = environment.kafka()
@@ -103,11 +112,11 @@ async def _kafka(environment: Environment) -> list[Finding]:
     except NotNow as exc:
         fix = "start Kafka, or correct DESKPULSE_KAFKA_BOOTSTRAP and DESKPULSE_KAFKA_SECURITY_PROTOCOL"
         return [Finding("kafka", False, f"{where}: {exc.what}", fix)]
-    missing = [name for name in TOPICS if name not in seen.partitions]
+    missing = [name for name in needed if name not in seen.partitions]
     topics = (
         Finding("topics", False, f"missing: {', '.join(missing)}", "deskpulse topics apply")
         if missing
-        else Finding("topics", True, ", ".join(f"{name} ({seen.partitions[name]} partitions)" for name in TOPICS))
+        else Finding("topics", True, ", ".join(f"{name} ({seen.partitions[name]} partitions)" for name in needed))
     )
     return [Finding("kafka", True, f"{where}, brokers: {seen.brokers}"), topics]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from schemas.failure import NotNow
-from schemas.topics import WEBHOOKS
+from schemas.topics import WEBHOOKS, apart
 from services.cli import settings
 from services.cli.moment import moment_us
 from services.cli.settings import AsJson
@@ -31,7 +31,7 @@ def replay(
         Path | None, typer.Argument(metavar="FILE", help="History as JSON lines; - is stdin.", show_default=False)
     ] = None,
     from_topic: Annotated[
-        bool, typer.Option("--from-topic", help="Normalise the webhooks kept in helpdesk.webhooks.v1 again.")
+        bool, typer.Option("--from-topic", help="Normalise the raw webhooks that are kept again.")
     ] = False,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Only webhooks kept since then: 2026-01-01T00:00Z, or 24h ago.")
@@ -61,7 +61,8 @@ def replay(
     are loaded.
 
     \b
-    deskpulse replay --from-topic reads the raw webhooks (7 days, of sources with keep_raw) with today's mapping.
+    deskpulse replay --from-topic reads the raw webhooks (of sources with keep_raw, for 7 days or their
+      raw_retention) with today's mapping.
       It brings events that were not made before. An event that was counted already keeps its id and what it said:
       it is not counted again, and NOT corrected. What was dead-lettered is not there: see deskpulse dlq replay.
       What comes late is news: a promise that turns out to be broken is alerted on.
@@ -133,22 +134,35 @@ async def _topic(
         async with producing(None if dry_run else connection) as producer:
             load, where = Load("webhooks", producer), ""
             try:
-                async with reading(connection, WEBHOOKS, since_us=span[0], until_us=span[1]) as found:
-                    while (batch := await found.batch()) is not None:
-                        if stop.is_set():
-                            load.stopped, where = True, f" at {found.done} of {found.total}"
-                            break
-                        for record in batch:
-                            if source is None or ("source", source.encode()) in record.headers:
-                                place = f"{record.topic}:{record.partition}:{record.offset}"
-                                await load.take(place, of_raw(record, known))
-                        progress.at(found.done, found.total, load.note)
+                for topic in await _kept(connection, source):
+                    async with reading(connection, topic, since_us=span[0], until_us=span[1]) as found:
+                        while (batch := await found.batch()) is not None:
+                            if stop.is_set():
+                                load.stopped, where = True, f" at {found.done} of {found.total} in {topic}"
+                                break
+                            for record in batch:
+                                if source is None or ("source", source.encode()) in record.headers:
+                                    place = f"{record.topic}:{record.partition}:{record.offset}"
+                                    await load.take(place, of_raw(record, known))
+                            progress.at(found.done, found.total, load.note)
+                    if load.stopped:
+                        break
                 await load.flush()
             except NotNow as away:
                 fail_at(load, away)
             finally:
                 progress.end()
     return load, where
+
+
+async def _kept(connection: Connection, source: str | None) -> list[str]:
+    """The topics with raw webhooks, of all sources or of one: the shared one, and those of sources that had, or have,
+    a retention of their own. Raises :class:`NotNow`."""
+    from services.stream.survey import survey
+
+    there = (await survey(connection)).partitions
+    own = sorted(name for name in there if name.startswith(apart(WEBHOOKS, "")))
+    return [WEBHOOKS, *(name for name in own if source is None or name == apart(WEBHOOKS, source))]
 
 
 async def _file(

@@ -12,7 +12,8 @@ import orjson
 import typer
 from pydantic import ValidationError
 
-from services.config.document import ConfigInvalid, Document, load
+from schemas.topics import TOPICS, Topic, webhooks_of
+from services.config.document import ConfigInvalid, Document, load, raw_retentions
 from services.config.environment import Environment
 
 if TYPE_CHECKING:
@@ -119,6 +120,17 @@ def sources(given: Path | None) -> dict[str, Ready]:
 def problem_lines(file: Path, problems: Iterable[str]) -> list[str]:
     """``FILE: where: what`` for each problem; one that names the file itself already is left as it is."""
     return [line if line.startswith(f"{file}: ") else f"{file}: {line}" for line in problems]
+
+
+def topics(given: Path | None) -> list[Topic]:
+    """Every topic that the configuration asks for: those of the contract, and those of sources whose raw webhooks are
+    kept for a time of their own. Secrets are not needed; ends the command with a line for each problem."""
+    file = config_file(given, environment())
+    try:
+        retentions = raw_retentions(file, os.environ)
+    except ConfigInvalid as exc:
+        fail(problem_lines(file, exc.problems))
+    return [*TOPICS.values(), *(webhooks_of(name, period_s * 1000) for name, period_s in retentions.items())]
 
 
 def print_json(value: Any) -> None:

@@ -71,7 +71,8 @@ class Source(_Part):
     payloads. ``keep`` names what of a person may stand in canonical events; ``raw_retention`` gives the source's raw
     webhooks a topic of their own that keeps them for so long. ``allow_from`` empty takes requests from anywhere;
     ``max_per_s`` counts proved deliveries, and ``max_concurrent`` requests that are being read or answered.
-    ``spool`` says whether webhooks are kept on disk and accepted while Kafka is away; ``auto`` leaves it to what the vendor is known to send again.
+    ``spool`` says whether webhooks are kept on disk and accepted while Kafka is away; ``auto`` leaves it to what the
+    vendor is known to send again.
     """
 
     vendor: str
@@ -177,17 +178,55 @@ class Document(_Part):
         return {window: seconds(window) for window in self.windows}
 
 
+def raw_retentions(path: Path, environment: Mapping[str, str]) -> dict[str, int]:
+    """How long each source that says so keeps its raw webhooks, in seconds, by name. Nothing else of the document is
+    looked at: whoever makes topics need not have its secrets. Raises :class:`ConfigInvalid`."""
+    found: dict[str, int] = {}
+    problems: list[str] = []
+    sources = _mapping(_text(path)).get("sources")
+    for name, source in (sources if isinstance(sources, dict) else {}).items():
+        value = source.get("raw_retention") if isinstance(source, dict) else None
+        if value is None:
+            continue
+        missing: list[str] = []
+        text = _filled(value, environment, f"sources.{name}.raw_retention", missing)
+        if re.fullmatch(NAME, str(name)) is None:
+            missing.append(f"sources.{name}: a name has small letters, digits, - and _, at most 63")
+        try:
+            found[str(name)] = seconds(str(text)) if not missing else 0
+        except ValueError as exc:
+            missing.append(f"sources.{name}.raw_retention: {exc}")
+        problems += missing
+    if problems:
+        raise ConfigInvalid(problems)
+    return found
+
+
 def load(path: Path, environment: Mapping[str, str]) -> Document:
     """The document at ``path``. Raises :class:`ConfigInvalid` with a line per problem."""
+    return parse(_text(path), environment)
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as exc:
         raise ConfigInvalid([f"{path}: cannot be read ({exc.strerror})"]) from None
-    return parse(text, environment)
 
 
 def parse(text: str, environment: Mapping[str, str]) -> Document:
     """The document in ``text``. Raises :class:`ConfigInvalid` with a line per problem."""
+    missing: list[str] = []
+    filled = _filled(_mapping(text), environment, "", missing)
+    if missing:
+        raise ConfigInvalid(missing)
+    try:
+        return Document.model_validate(filled)
+    except ValidationError as exc:
+        raise ConfigInvalid(_lines(exc)) from None
+
+
+def _mapping(text: str) -> dict[Any, Any]:
     try:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as exc:
@@ -198,14 +237,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Document:
         raw = {}
     if not isinstance(raw, dict):
         raise ConfigInvalid(["the document must be a mapping of sources, calendars, sla_policies, …"])
-    missing: list[str] = []
-    filled = _filled(raw, environment, "", missing)
-    if missing:
-        raise ConfigInvalid(missing)
-    try:
-        return Document.model_validate(filled)
-    except ValidationError as exc:
-        raise ConfigInvalid(_lines(exc)) from None
+    return raw
 
 
 def _filled(value: Any, environment: Mapping[str, str], where: str, missing: list[str]) -> Any:

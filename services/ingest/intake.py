@@ -129,7 +129,7 @@ class Intake:
                 return Receipt(Fate.DUPLICATE, duplicates=len(events))
             records = [self._event(event) for event in fresh]
             if source.keep_raw:
-                records.append(self._raw(delivery))
+                records.append(self._raw(delivery, source))
             fate = await self._keep(records, source)
             await self._dedupe.mark(ids)
         for event in fresh:
@@ -138,7 +138,7 @@ class Intake:
 
     async def _only_raw(self, delivery: Delivery, source: Ready) -> Receipt:
         """Nothing to say today; a later version may read more out of it, so the raw copy is kept."""
-        records = [self._raw(delivery)] if source.keep_raw else []
+        records = [self._raw(delivery, source)] if source.keep_raw else []
         return await self._once(delivery, source, records, Receipt(Fate.NOTHING_TO_SAY))
 
     async def _dead_letter(self, delivery: Delivery, source: Ready, failure: Invalid) -> Receipt:
@@ -185,8 +185,9 @@ class Intake:
     def _event(self, event: TicketEvent) -> Outgoing:
         return Outgoing(self._names.tickets, event.key.encode(), encode(event), ticket_headers(event))
 
-    def _raw(self, delivery: Delivery) -> Outgoing:
-        return Outgoing(self._names.webhooks, _key(delivery), delivery.body, headers_of(delivery))
+    def _raw(self, delivery: Delivery, source: Ready) -> Outgoing:
+        topic = topics.apart(self._names.webhooks, source.name) if source.raw_apart else self._names.webhooks
+        return Outgoing(topic, _key(delivery), delivery.body, headers_of(delivery))
 
 
 def _each_once(events: Sequence[TicketEvent]) -> list[TicketEvent]:

@@ -23,7 +23,8 @@ they switch the webhook off after failures (Gorgias, Help Scout, Front); and of 
 @dataclass(frozen=True, slots=True)
 class Ready:
     """A source that webhooks can be taken for. ``public_url`` is empty where no signature covers the address;
-    ``spools`` says that its webhooks are kept on disk and accepted while Kafka is away."""
+    ``raw_apart`` says that its raw webhooks have a topic of their own; ``spools`` that webhooks are kept on disk and
+    accepted while Kafka is away."""
 
     name: str
     vendor: str
@@ -31,6 +32,7 @@ class Ready:
     secrets: tuple[str, ...]
     tolerance_s: int
     keep_raw: bool
+    raw_apart: bool
     settings: SourceSettings
     public_url: str
     allow_from: tuple[Network, ...]
@@ -88,6 +90,7 @@ def _ready(name: str, source: Source) -> Ready:
         secrets=secrets,
         tolerance_s=source.tolerance_s,
         keep_raw=source.keep_raw,
+        raw_apart=source.raw_retention is not None,
         settings=SourceSettings(hash_key.encode(), way.rest, frozenset(source.keep), source.max_depth),
         public_url=way.public_url,
         allow_from=networks(source.allow_from),

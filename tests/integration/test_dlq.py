@@ -18,14 +18,12 @@ from services.embedded.broker import BrokerProcess
 from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise import normalise
 from services.stream import dead_letter
-from services.stream.producer import Connection, Producer
-from services.stream.reader import reading
 from services.stream.record import Outgoing, Record
 from tests.support import signing
 from tests.support.command import ROOT, deskpulse
 from tests.support.doorway import doorway
 from tests.support.kafka import Kafka
-from tests.support.topics import renewed
+from tests.support.topics import configured, held, send
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -39,26 +37,7 @@ CORRECTED = CONFIG % ", options: {statuses: {en attente: pending}}"
 @pytest.fixture
 async def environment(kafka: Kafka, tmp_path: Path) -> dict[str, str]:
     """Of commands; the topics are empty, and the configuration misses a word."""
-    if not kafka.can_create_topics:
-        pytest.skip(f"{kafka.kind} cannot create topics")
-    await renewed(Connection(kafka.bootstrap))
-    file = tmp_path / "deskpulse.yaml"
-    file.write_text(BROKEN)
-    return {"DESKPULSE_KAFKA_BOOTSTRAP": kafka.bootstrap, "DESKPULSE_CONFIG": str(file)}
-
-
-async def held(bootstrap: str, topic: str) -> list[Record]:
-    found: list[Record] = []
-    async with reading(Connection(bootstrap), topic) as records:
-        while (batch := await records.batch()) is not None:
-            found += batch
-    return found
-
-
-async def send(bootstrap: str, *records: Outgoing) -> None:
-    producer = Producer(Connection(bootstrap), "test-dlq")
-    await producer.send(records, 30)
-    await producer.stop()
+    return await configured(kafka, tmp_path, BROKEN)
 
 
 async def posted(bootstrap: str, *changes: dict[str, Any]) -> list[Any]:

@@ -24,15 +24,13 @@ from services import clock
 from services.embedded.port import free_port
 from services.ingest.delivery import Delivery
 from services.ingest.raw import headers_of
-from services.stream.producer import Connection, Producer
-from services.stream.reader import reading
-from services.stream.record import Outgoing, Record
+from services.stream.record import Outgoing
 from tests.support import signing
 from tests.support.command import ROOT, deskpulse
 from tests.support.doorway import doorway
 from tests.support.kafka import Kafka
 from tests.support.service import Service
-from tests.support.topics import renewed
+from tests.support.topics import configured, held, send
 from tests.support.wait import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anyio, pytest.mark.timeout(240)]
@@ -49,20 +47,7 @@ sla_policies:
 
 @pytest.fixture
 async def environment(kafka: Kafka, tmp_path: Path) -> dict[str, str]:
-    if not kafka.can_create_topics:
-        pytest.skip(f"{kafka.kind} cannot create topics")
-    await renewed(Connection(kafka.bootstrap))
-    file = tmp_path / "deskpulse.yaml"
-    file.write_text(CONFIG)
-    return {"DESKPULSE_KAFKA_BOOTSTRAP": kafka.bootstrap, "DESKPULSE_CONFIG": str(file)}
-
-
-async def held(bootstrap: str, topic: str) -> list[Record]:
-    found: list[Record] = []
-    async with reading(Connection(bootstrap), topic) as records:
-        while (batch := await records.batch()) is not None:
-            found += batch
-    return found
+    return await configured(kafka, tmp_path, CONFIG)
 
 
 async def ids(bootstrap: str) -> list[str]:
@@ -70,8 +55,8 @@ async def ids(bootstrap: str) -> list[str]:
     return sorted(decode_ticket(record.value or b"").event_id for record in await held(bootstrap, topics.TICKETS))
 
 
-async def posted(bootstrap: str, source: str, *events: str) -> None:
-    async with doorway(bootstrap, CONFIG) as client:
+async def posted(bootstrap: str, source: str, *events: str, config: str = CONFIG) -> None:
+    async with doorway(bootstrap, config) as client:
         for event in events:
             body = signing.status_changed(event)
             answer = await client.post(f"/webhooks/{source}", content=body, headers=signing.zendesk(body, "hush"))
@@ -92,9 +77,7 @@ class TestFromTopic:
         live = await ids(kafka.bootstrap)
         # Kept by a version that made no event of it.
         missed = Delivery("zendesk", "zendesk", {}, signing.status_changed("e-3"), clock.now() - timedelta(hours=2))
-        producer = Producer(Connection(kafka.bootstrap), "test-replay")
-        await producer.send([Outgoing(topics.WEBHOOKS, b"zendesk:3", missed.body, headers_of(missed))], 30)
-        await producer.stop()
+        await send(kafka.bootstrap, Outgoing(topics.WEBHOOKS, b"zendesk:3", missed.body, headers_of(missed)))
 
         tried = deskpulse("replay", "--from-topic", "--dry-run", **environment)
         assert (tried.returncode, await ids(kafka.bootstrap)) == (0, live)
@@ -127,6 +110,44 @@ class TestFromTopic:
         assert read("--since", "2100-01-01T00:00Z") == 0
         wrong = deskpulse("replay", "--from-topic", "--source", "shop", **environment)
         assert (wrong.returncode, wrong.stderr) == (1, b"--source: no source 'shop' is configured\n")
+
+    async def test_a_source_with_a_retention_of_its_own_has_a_topic_of_its_own(
+        self, kafka: Kafka, environment: dict[str, str]
+    ) -> None:
+        apart = CONFIG.replace(
+            "other: {vendor: zendesk, secrets: [hush]}",
+            'other: {vendor: zendesk, secrets: ["${NOT_HERE}"], raw_retention: 2d}',
+        )
+        Path(environment["DESKPULSE_CONFIG"]).write_text(apart)
+        topic = f"{topics.WEBHOOKS}.other"
+        told = deskpulse("doctor", "--json", **environment)
+        found = {one["what"]: one for one in json.loads(told.stdout)["findings"]}["topics"]
+        assert (found["ok"], found["detail"], found["fix"]) == (False, f"missing: {topic}", "deskpulse topics apply")
+
+        made = json.loads(deskpulse("topics", "apply", "--json", **environment).stdout)
+        assert {row["topic"]: row["outcome"] for row in made}[topic] == "created"
+        again = deskpulse("topics", "apply", "--json", **environment)
+        assert again.returncode == 0, "the broker has the retention that the source asks for"
+        Path(environment["DESKPULSE_CONFIG"]).write_text(apart.replace("2d", "3d"))
+        differs = deskpulse("topics", "apply", **environment)
+        assert differs.returncode == 1
+        assert b"retention.ms is 172800000, declared is 259200000" in differs.stdout
+
+        Path(environment["DESKPULSE_CONFIG"]).write_text(apart.replace("${NOT_HERE}", "hush"))
+        await posted(kafka.bootstrap, "zendesk", "e-1", config=apart.replace("${NOT_HERE}", "hush"))
+        await posted(kafka.bootstrap, "other", "e-1", "e-2", config=apart.replace("${NOT_HERE}", "hush"))
+        assert len(await held(kafka.bootstrap, topics.WEBHOOKS)) == 1
+        assert len(await held(kafka.bootstrap, topic)) == 2
+
+        def read(*options: str) -> int:
+            told = deskpulse("replay", "--from-topic", "--dry-run", "--json", *options, **environment)
+            assert told.returncode == 0, told
+            return int(json.loads(told.stdout)["written"])
+
+        assert [read(), read("--source", "zendesk"), read("--source", "other")] == [3, 1, 2]
+        # What lies there is found when the source no longer asks for it, too.
+        Path(environment["DESKPULSE_CONFIG"]).write_text(CONFIG)
+        assert read("--source", "other") == 2
 
 
 class TestFile:
