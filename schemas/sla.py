@@ -28,6 +28,9 @@ class SlaMetric(StrEnum):
     REQUESTER_WAIT = "requester_wait"
     AGENT_WORK = "agent_work"
     RESOLUTION = "resolution"
+    PERIODIC_UPDATE = "periodic_update"
+    PAUSABLE_UPDATE = "pausable_update"
+    GROUP_OWNERSHIP = "group_ownership"
 
 
 class Holder(Struct, frozen=True, omit_defaults=True):

@@ -166,9 +166,21 @@ class Notice(Struct, frozen=True, array_like=True):
     breached_us: int | None = None
 
 
+class Cycle(Struct, frozen=True, array_like=True):
+    """What repeats on a ticket: how many instances there have been, and since when the last one runs, if it does."""
+
+    number: int = 0
+    since_us: int | None = None
+
+
 class Ticket(Struct, array_like=True):
     """A ticket: the fold of its facts. ``last`` is the order of the newest fact in it; ``withdrawn`` are ids of
-    messages that turned out never to have been public."""
+    messages that turned out never to have been public.
+
+    ``awaiting_us`` and ``cycles`` are the customer's unanswered question, ``updates`` the time since an agent last
+    wrote, ``holding`` the stay with a team. ``statuses`` are the newest states, ``None`` while deleted or merged, each
+    with its beginning. ``settled_us`` is when the timers were last brought up to date without a fact.
+    """
 
     source: str
     ticket_id: str
@@ -198,6 +210,10 @@ class Ticket(Struct, array_like=True):
     timers: tuple[Timer, ...] = ()
     cycles: int = 0
     withdrawn: tuple[str, ...] = ()
+    updates: Cycle = Cycle()
+    holding: Cycle = Cycle()
+    statuses: tuple[tuple[int, Status | None], ...] = ()
+    settled_us: int = 0
 
 
 class Entry(Struct, frozen=True, array_like=True):
@@ -238,7 +254,8 @@ def slot(partition: int) -> str:
 
 
 def position_key(partition: int) -> str:
-    """Hash: ``epoch``, ``step``, ``next`` (offset), ``last`` (identity of the last record), ``clock_us``."""
+    """Hash: ``epoch``, ``step``, ``next`` (offset), ``last`` (identity of the last record), ``clock_us``, ``life`` (another
+    value with each owner)."""
     return slot(partition) + "pos"
 
 
@@ -299,7 +316,12 @@ def segments_key(partition: int) -> str:
 
 def bucket_key(partition: int, resolution: str, start_s: int, segment: str) -> str:
     """Hash: the counters of one bucket of one segment (fields: ``services.kpi.bucket``)."""
-    return f"{slot(partition)}k:{resolution}:{start_s}:{segment}"
+    return f"{bucket_prefix(partition)}{resolution}:{start_s}:{segment}"
+
+
+def bucket_prefix(partition: int) -> str:
+    """What the keys of a partition's buckets begin with."""
+    return f"{slot(partition)}k:"
 
 
 PARTITIONS_KEY: Final = "dp:partitions"

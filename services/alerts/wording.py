@@ -14,6 +14,9 @@ _PROMISE: Final = {
     SlaMetric.REQUESTER_WAIT: "Waiting time",
     SlaMetric.AGENT_WORK: "Agent work time",
     SlaMetric.RESOLUTION: "Resolution",
+    SlaMetric.PERIODIC_UPDATE: "Regular update",
+    SlaMetric.PAUSABLE_UPDATE: "Regular update",
+    SlaMetric.GROUP_OWNERSHIP: "Team's time",
 }
 _DUE: Final = {
     SlaMetric.FIRST_RESPONSE: "The first answer",
@@ -21,6 +24,9 @@ _DUE: Final = {
     SlaMetric.REQUESTER_WAIT: "An end of the customer's wait",
     SlaMetric.AGENT_WORK: "An end of the agents' work",
     SlaMetric.RESOLUTION: "The solution",
+    SlaMetric.PERIODIC_UPDATE: "The next update",
+    SlaMetric.PAUSABLE_UPDATE: "The next update",
+    SlaMetric.GROUP_OWNERSHIP: "A handover or the solution",
 }
 _MISSING: Final = {
     SlaMetric.FIRST_RESPONSE: "No answer yet",
@@ -28,6 +34,9 @@ _MISSING: Final = {
     SlaMetric.REQUESTER_WAIT: "The customer still waits",
     SlaMetric.AGENT_WORK: "The work goes on",
     SlaMetric.RESOLUTION: "Not solved yet",
+    SlaMetric.PERIODIC_UPDATE: "No update yet",
+    SlaMetric.PAUSABLE_UPDATE: "No update yet",
+    SlaMetric.GROUP_OWNERSHIP: "The team still has the ticket",
 }
 _DONE: Final = {
     SlaMetric.FIRST_RESPONSE: "Answered",
@@ -35,6 +44,9 @@ _DONE: Final = {
     SlaMetric.REQUESTER_WAIT: "The wait ended",
     SlaMetric.AGENT_WORK: "The work ended",
     SlaMetric.RESOLUTION: "Solved",
+    SlaMetric.PERIODIC_UPDATE: "Updated",
+    SlaMetric.PAUSABLE_UPDATE: "Updated",
+    SlaMetric.GROUP_OWNERSHIP: "Handed over or solved",
 }
 _IN_FACT: Final = {
     SlaMetric.FIRST_RESPONSE: "the answer had in fact come",
@@ -42,6 +54,9 @@ _IN_FACT: Final = {
     SlaMetric.REQUESTER_WAIT: "the wait had in fact ended",
     SlaMetric.AGENT_WORK: "the work had in fact ended",
     SlaMetric.RESOLUTION: "the ticket had in fact been solved",
+    SlaMetric.PERIODIC_UPDATE: "the update had in fact come",
+    SlaMetric.PAUSABLE_UPDATE: "the update had in fact come",
+    SlaMetric.GROUP_OWNERSHIP: "the team had in fact handed the ticket over or solved it",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from schemas.instant import SECOND_US
 from schemas.sla import SlaMetric
-from schemas.state import Who
+from schemas.state import Timer, Who
 from schemas.ticket import Priority, Status
 from services.config.document import ConfigInvalid, Document, Policy
 from services.config.duration import percent, seconds
@@ -22,8 +22,9 @@ ALL: Final = "all"
 PAUSED_BY_DEFAULT: Final[dict[SlaMetric, frozenset[Status]]] = {
     SlaMetric.REQUESTER_WAIT: frozenset({Status.PENDING}),
     SlaMetric.AGENT_WORK: frozenset({Status.PENDING, Status.ON_HOLD}),
+    SlaMetric.PAUSABLE_UPDATE: frozenset({Status.PENDING}),
 }
-"""Zendesk's definitions; reply timers and total resolution do not pause unless a policy says so."""
+"""Zendesk's definitions; other timers do not pause unless a policy says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +60,41 @@ class Rules:
         return _promises(self, source, who)
 
     def match(self, source: str, who: Who) -> dict[SlaMetric, Promise]:
-        """As :meth:`promises`, computed anew."""
+        """As :meth:`promises`, computed anew. What is promised to the customer and how long a team may hold a ticket
+        are two families: each has its own first policy."""
+        found: dict[SlaMetric, Promise] = {}
+        open_families = {False, True}
         for number, policy in enumerate(self.policies):
-            if all(_matches(who, source, dimension, wanted) for dimension, wanted in policy.match.items()):
-                return self._promised(number, who.priority or Priority.NORMAL)
-        return {}
+            families = open_families & _families(policy)
+            if families and all(_matches(who, source, d, wanted) for d, wanted in policy.match.items()):
+                promised = self._promised(number, who.priority or Priority.NORMAL)
+                found |= {metric: p for metric, p in promised.items() if _is_ownership(metric) in families}
+                open_families -= families
+                if not open_families:
+                    break
+        return found
 
-    def promise(self, policy: str, metric: SlaMetric, priority: Priority | None) -> Promise | None:
-        """The promise that a running timer stands on, or ``None`` once the policy was edited away."""
-        if self.fixed is not None:
-            return self.fixed.get(metric)
-        for number, known in enumerate(self.policies):
-            if known.name == policy:
-                return self._promised(number, priority or Priority.NORMAL).get(metric)
-        return None
+    def given(self, timer: Timer) -> Promise:
+        """The promise that a timer stands on: its own terms, with the pauses and warnings that its policy has now.
+
+        A policy that was edited away leaves the pauses of the metric's definition, and no warnings.
+        """
+        if self.fixed is not None and (fixed := self.fixed.get(timer.metric)) is not None:
+            return fixed
+        return _given(self, timer.metric, timer.policy, timer.target_us, timer.calendar)
+
+    def restate(self, metric: SlaMetric, name: str, target_us: int, calendar_name: str | None) -> Promise:
+        """As :meth:`given`, computed anew."""
+        policy = next((known for known in self.policies if known.name == name), None)
+        return Promise(
+            metric=metric,
+            policy=name,
+            target_us=target_us,
+            calendar_name=calendar_name,
+            pauses=_pauses(policy, metric),
+            warnings=_warnings(policy.warn_at, target_us) if policy is not None else (),
+            from_first_message=policy is not None and policy.next_response_from == "first_message",
+        )
 
     def calendar(self, name: str | None) -> Calendar:
         """The calendar of that name; calendar time for ``None`` and for one that was edited away."""
@@ -141,6 +163,25 @@ def _promises(rules: Rules, source: str, who: Who) -> dict[SlaMetric, Promise]:
 
 
 @lru_cache(maxsize=10_000)
+def _given(rules: Rules, metric: SlaMetric, policy: str, target_us: int, calendar: str | None) -> Promise:
+    return rules.restate(metric, policy, target_us, calendar)
+
+
+def _is_ownership(metric: SlaMetric) -> bool:
+    return metric is SlaMetric.GROUP_OWNERSHIP
+
+
+def _families(policy: Policy) -> set[bool]:
+    """Which of the two families a policy speaks for; one without targets says for both that nothing is promised."""
+    return {_is_ownership(metric) for metric in policy.targets} or {False, True}
+
+
+def _pauses(policy: Policy | None, metric: SlaMetric) -> frozenset[Status]:
+    written = policy.pause_on.get(metric) if policy is not None else None
+    return frozenset(written) if written is not None else PAUSED_BY_DEFAULT.get(metric, frozenset())
+
+
+@lru_cache(maxsize=10_000)
 def _compiled(policy: Policy, rules: Rules, priority: Priority) -> dict[SlaMetric, Promise]:
     promises = {}
     for metric, targets in policy.targets.items():
@@ -148,13 +189,12 @@ def _compiled(policy: Policy, rules: Rules, priority: Priority) -> dict[SlaMetri
         if written is None:
             continue
         target_us = seconds(written) * SECOND_US
-        pauses = policy.pause_on.get(metric)
         promises[metric] = Promise(
             metric=metric,
             policy=policy.name,
             target_us=target_us,
             calendar_name=policy.calendar,
-            pauses=frozenset(pauses) if pauses is not None else PAUSED_BY_DEFAULT.get(metric, frozenset()),
+            pauses=_pauses(policy, metric),
             warnings=_warnings(policy.warn_at, target_us),
             from_first_message=policy.next_response_from == "first_message",
         )

@@ -13,7 +13,7 @@ from typing import Any, Final
 from msgspec import UNSET, structs
 
 from schemas.sla import SlaMetric
-from schemas.state import Fact, Gone, Mark, Rated, Ticket, Who
+from schemas.state import Cycle, Fact, Gone, Mark, Rated, Ticket, Who
 from schemas.ticket import DONE, ActorKind, Kind, Status, Visibility
 from services.fold import sla
 from services.fold.rules import Promise, Rules
@@ -22,6 +22,9 @@ _PLAIN: Final = ("channel", "team", "agent", "priority", "brand", "tier")
 
 _TELLS_OF_SOLVING: Final = frozenset({Kind.CREATED, Kind.STATUS_CHANGED})
 """A ticket first seen solved in passing (a comment on it, say) was solved at a time we do not know."""
+
+STATUSES_KEPT: Final = 32
+"""How many changes of state back a promise made late knows of."""
 
 Move = tuple[int, Who, int]
 """The backlog's change ``(at_us, attributes, +1 or -1)``."""
@@ -40,7 +43,9 @@ def step(ticket: Ticket, fact: Fact, rules: Rules) -> tuple[Ticket, list[Move]]:
     after.imported = ticket.imported or fact.imported
     _attributes(after, fact)
     _existence(after, fact)
+    _holding(ticket, after, fact.at_us)
     _solving(ticket, after, fact, rules)
+    _standing(ticket, after, fact.at_us)
     promises = rules.promises(after.source, after.who)
     if fact.kind is Kind.MESSAGE_ADDED and fact.message_id not in after.withdrawn:
         _message(after, fact, promises, rules)
@@ -48,7 +53,7 @@ def step(ticket: Ticket, fact: Fact, rules: Rules) -> tuple[Ticket, list[Move]]:
         after.withdrawn = tuple(sorted({*after.withdrawn, fact.message_id}))
     elif fact.kind is Kind.CSAT_RECEIVED and fact.positive is not None:
         after.rated = Rated(fact.at_us, after.who, fact.positive)
-    after.timers = sla.reckoned(after, fact.at_us, promises, rules)
+    after.timers = sla.reckoned(ticket, after, fact.at_us, promises, rules)
     return after, _moves(ticket, after, fact.at_us)
 
 
@@ -129,6 +134,7 @@ def _solving(before: Ticket, after: Ticket, fact: Fact, rules: Rules) -> None:
     was, now = before.status in DONE, after.status in DONE
     if now and not was:
         after.awaiting_us = None
+        after.updates = _closed(after.updates, fact.at_us)
         if before.status is None and fact.kind not in _TELLS_OF_SOLVING:
             return
         after.solved = _measured(after, fact.at_us, rules)
@@ -138,8 +144,49 @@ def _solving(before: Ticket, after: Ticket, fact: Fact, rules: Rules) -> None:
         after.reopens += 1
 
 
+def _holding(before: Ticket, after: Ticket, at_us: int) -> None:
+    """A stay with a team runs until another team has the ticket, none has, or it is done. A reopened ticket begins
+    another one (Zendesk's group ownership). A stay whose beginning nobody saw is not one."""
+    held = after.holding
+    if after.status in DONE or after.who.team is None:
+        after.holding = _closed(held, at_us)
+    elif after.born and not before.born and after.created_us is not None:
+        after.holding = _opened(held, after.created_us)
+    elif after.who.team != before.who.team:
+        if after.born or before.who.team is not None:
+            after.holding = _opened(held, at_us)
+    elif before.status in DONE:
+        after.holding = _opened(held, at_us)
+
+
+def _standing(before: Ticket, after: Ticket, at_us: int) -> None:
+    """Keeps the states, for promises that are made later than they begin."""
+    if after.gone is not before.gone:
+        if (after.gone is None) != (before.gone is None):
+            after.statuses = (*after.statuses, (at_us, after.status if after.gone is None else None))[-STATUSES_KEPT:]
+    elif after.gone is None and (after.status_since_us, after.status) != (before.status_since_us, before.status):
+        assert after.status_since_us is not None
+        after.statuses = (*after.statuses, (after.status_since_us, after.status))[-STATUSES_KEPT:]
+
+
+def _opened(cycle: Cycle, at_us: int) -> Cycle:
+    """The next instance; one that begins anew at the same instant is still the same."""
+    return cycle if cycle.since_us == at_us else Cycle(cycle.number + 1, at_us)
+
+
+def _closed(cycle: Cycle, at_us: int) -> Cycle:
+    """An instance that ends as it begins never was: a reply that solves the ticket promises no further one."""
+    if cycle.since_us is None:
+        return cycle
+    return Cycle(cycle.number - (cycle.since_us == at_us), None)
+
+
 def _message(after: Ticket, fact: Fact, promises: dict[SlaMetric, Promise], rules: Rules) -> None:
-    if fact.visibility is not Visibility.PUBLIC or not after.born:
+    if fact.visibility is not Visibility.PUBLIC:
+        return
+    if fact.actor is ActorKind.AGENT and after.status not in DONE:
+        after.updates = _opened(after.updates, fact.at_us)
+    if not after.born:
         return
     if fact.actor is ActorKind.AGENT:
         opening = fact.opening or (after.opened_by is ActorKind.AGENT and fact.at_us == after.created_us)

@@ -36,6 +36,17 @@ METRICS: Final[dict[SlaMetric, str]] = {
     SlaMetric.RESOLUTION: (
         "From creation to solved, in every status before it. Goes on where it was when the ticket is reopened."
     ),
+    SlaMetric.PERIODIC_UPDATE: (
+        "From one public message of a human agent to the next one, or to the ticket's solving; begins with the first. "
+        "Each such wait is an instance of its own (`cycle`). A message that comes with the solving promises no further "
+        "one. Does not pause."
+    ),
+    SlaMetric.PAUSABLE_UPDATE: "As `periodic_update`, but stands still on pending.",
+    SlaMetric.GROUP_OWNERSHIP: (
+        "From a team's getting the ticket to its being handed to another team, or solved. Each stay is an instance of "
+        "its own (`cycle`), and so is what follows a reopening. A stay whose beginning was not seen has none. Does not "
+        "pause. Its target is that of the first matching policy that names it, apart from all other metrics."
+    ),
 }
 
 KINDS: Final[dict[SlaKind, str]] = {

@@ -53,7 +53,7 @@ def announce(ticket: Ticket, notices: Iterable[Notice], clock_us: int, rules: Ru
     if ticket.gone is None:
         standing_of = {(timer.metric, timer.cycle): timer for timer in ticket.timers}
     for timer in standing_of.values():
-        standing, next_us = _standing(ticket, timer, clock_us, rules)
+        standing, next_us = _standing(timer, clock_us, rules)
         if next_us is not None and (wake_us is None or next_us < wake_us):
             wake_us = next_us
         notice = told.get((timer.metric, timer.cycle))
@@ -68,22 +68,21 @@ def announce(ticket: Ticket, notices: Iterable[Notice], clock_us: int, rules: Ru
     for key, notice in list(told.items()):
         if key in standing_of:
             continue
-        if notice.cycle < ticket.cycles - sla.CYCLES_KEPT:
+        if notice.cycle < sla.cycle_of(notice.metric, ticket) - sla.CYCLES_KEPT:
             del told[key]  # its timer is no longer kept either, so nothing can change it any more
         elif notice.level is not Level.QUIET:
             told[key] = _withdrawn(ticket, notice, clock_us, events)
     return Announcement(tuple(events), tuple(told.values()), None if ticket.imported else wake_us)
 
 
-def _standing(ticket: Ticket, timer: Timer, clock_us: int, rules: Rules) -> tuple[Standing, int | None]:
+def _standing(timer: Timer, clock_us: int, rules: Rules) -> tuple[Standing, int | None]:
     timer = sla.latched(timer, clock_us)
     if timer.breached_us is not None:
         level = Level.LATE if timer.mode is Mode.MET else Level.BREACHED
         return Standing(level, breached_us=timer.breached_us), None
     if timer.mode is Mode.MET:
         return _QUIET, None
-    promise = rules.promise(timer.policy, timer.metric, ticket.who.priority)
-    warnings = promise.warnings if promise is not None and promise.target_us == timer.target_us else ()
+    warnings = rules.given(timer).warnings
     shown_us = sla.elapsed(timer, clock_us, rules)
     crossed = [(amount, name) for amount, name in warnings if amount <= shown_us]
     standing = Standing(Level.WARNED, *crossed[-1]) if crossed else _QUIET

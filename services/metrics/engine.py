@@ -86,7 +86,8 @@ class Engine:
         self, before: Ticket, fresh: list[Fact], history: Sequence[Fact] | None, tally: Tally
     ) -> tuple[Ticket, list[Move]]:
         rules = self._rules
-        if fresh[0].order > before.last and not any(needs_history(fact) for fact in fresh):
+        in_order = fresh[0].order > before.last and fresh[0].at_us >= before.settled_us
+        if in_order and not any(needs_history(fact) for fact in fresh):
             ticket, moves = before, []
             for fact in fresh:
                 ticket, moved = step(ticket, fact, rules)
@@ -154,7 +155,7 @@ def _blank(key: str) -> Ticket:
 
 
 def _looks_back(entry: Entry, fact: Fact) -> bool:
-    if fact.order <= entry.ticket.last or needs_history(fact):
+    if fact.order <= entry.ticket.last or fact.at_us < entry.ticket.settled_us or needs_history(fact):
         return True
     tail, recent = fact.event_id[-TAIL:], entry.recent
     at = recent.find(tail)

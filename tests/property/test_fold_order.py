@@ -51,8 +51,9 @@ sla_policies:
   - {name: vip, match: {tag: [vip]}, calendar: office, warn_at: ["50%", "10m"],
      targets: {first_response: {urgent: 15m, "*": 1h}, next_response: {"*": 1h}, resolution: {"*": 8h}}}
   - {name: all, targets: {first_response: {urgent: 30m, high: 1h, "*": 4h}, next_response: {"*": 2h},
-     resolution: {urgent: 8h, "*": 3d}, requester_wait: {"*": 1d}, agent_work: {"*": 1d}},
-     pause_on: {resolution: [on_hold]}}
+     resolution: {urgent: 8h, "*": 3d}, requester_wait: {"*": 1d}, agent_work: {"*": 1d},
+     periodic_update: {"*": 6h}, pausable_update: {high: 1h, "*": 3h}}, pause_on: {resolution: [on_hold]}}
+  - {name: desk, match: {team: [billing]}, targets: {group_ownership: {urgent: 1h, "*": 5h}}}
 segments: [[channel], [team], [agent], [priority], [tag], [team, priority]]
 windows: [15m, 1h, 24h, 7d, 28d, 90d]
 """,
