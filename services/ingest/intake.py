@@ -187,7 +187,7 @@ class Intake:
 
     def _raw(self, delivery: Delivery, source: Ready) -> Outgoing:
         topic = topics.apart(self._names.webhooks, source.name) if source.raw_apart else self._names.webhooks
-        return Outgoing(topic, _key(delivery), delivery.body, headers_of(delivery))
+        return Outgoing(topic, _key(delivery), delivery.body, headers_of(delivery), anywhere=True)
 
 
 def _each_once(events: Sequence[TicketEvent]) -> list[TicketEvent]:

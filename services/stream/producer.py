@@ -6,14 +6,25 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
+)
 
 from schemas.failure import Invalid, NotNow, Reason
-from services import clock
+from services.stream.batches import BATCH_BYTES, Batches, size_of
 from services.stream.record import Outgoing
+
+_STOP_S: Final = 5.0
+_TOO_LARGE: Final = "the record is larger than the topic takes"
+_SPENT: Final = (OutOfOrderSequenceNumber, ProducerClosed, ProducerFenced)
+"""What an idempotent client never recovers from: a batch that was refused leaves a gap in its numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +62,28 @@ class Producer:
         self._connection = connection
         self._client_id = client_id
         self._max_record_bytes = max_record_bytes
-        self._client: AIOKafkaProducer | None = None
+        self._batches: Batches | None = None
+        self._closing: set[asyncio.Task[None]] = set()
         self._starting = asyncio.Lock()
 
     @property
     def ready(self) -> bool:
         """Whether a broker has answered since the start."""
-        return self._client is not None
+        return self._batches is not None
 
     async def start(self, deadline_s: float = 10.0) -> None:
         """Connects. Raises :class:`NotNow` when no broker answers within ``deadline_s``; may be called again."""
         async with self._starting:
-            if self._client is not None:
+            if self._batches is not None:
                 return
             client = AIOKafkaProducer(
                 **self._connection.arguments(),
                 client_id=self._client_id,
                 acks="all",
                 enable_idempotence=True,
-                linger_ms=2,
+                linger_ms=0,  # what waits for company waits in Batches
                 compression_type="lz4",
+                max_batch_size=BATCH_BYTES,
                 max_request_size=self._max_record_bytes,
                 request_timeout_ms=10_000,
             )
@@ -79,7 +92,7 @@ class Producer:
             except (KafkaError, OSError, TimeoutError):
                 await _closed(client)
                 raise NotNow("Kafka does not answer") from None
-            self._client = client
+            self._batches = Batches(client)
 
     async def send(self, records: Sequence[Outgoing], deadline_s: float = 5.0) -> None:
         """Returns when every record is acknowledged by all in-sync replicas.
@@ -88,52 +101,44 @@ class Producer:
         acknowledgement is not certain within ``deadline_s``: some records may be in Kafka all the same, so send
         the same again; deterministic ids make the copies harmless.
         """
-        ends_s = clock.steady_s() + deadline_s
+        if any(size_of(record) > self._max_record_bytes for record in records):
+            raise Invalid(Reason.TOO_LARGE, _TOO_LARGE)
+        batches = None
         try:
             async with asyncio.timeout(deadline_s):
-                if self._client is None:
+                if (batches := self._batches) is None:
                     await self.start(deadline_s)
-                assert self._client is not None
-                futures = [
-                    await self._client.send(r.topic, value=r.value, key=r.key, headers=list(r.headers)) for r in records
-                ]
-            await _settled(futures, ends_s - clock.steady_s())
+                    batches = self._batches
+                assert batches is not None
+                await batches.send(records)
         except MessageSizeTooLargeError:
-            raise Invalid(Reason.TOO_LARGE, "the record is larger than the topic takes") from None
-        except (KafkaError, OSError, TimeoutError):
+            raise Invalid(Reason.TOO_LARGE, _TOO_LARGE) from None
+        except (KafkaError, OSError, TimeoutError) as exc:
+            if isinstance(exc, _SPENT):
+                self._replace(batches)
             raise NotNow("Kafka did not acknowledge in time") from None
 
     async def stop(self) -> None:
         """Flushes what is buffered and closes; bounded, since a vanished broker must not hold up a stop."""
-        client, self._client = self._client, None
-        if client is not None:
-            await _closed(client)
+        batches, self._batches = self._batches, None
+        if batches is not None:
+            await batches.flushed(_STOP_S)
+            await _closed(batches.client)
+        if self._closing:
+            await asyncio.wait(self._closing)
 
-
-async def _settled(futures: Sequence[asyncio.Future[object]], deadline_s: float) -> None:
-    """Returns when every record is acknowledged; raises what went wrong, or ``TimeoutError``.
-
-    The futures are left alone when time is up: they belong to the client, which may still settle them.
-    """
-    if not futures:
-        return
-    _, pending = await asyncio.wait(futures, timeout=deadline_s)
-    for future in futures:
-        future.add_done_callback(_heard)
-    if pending:
-        raise TimeoutError
-    for future in futures:
-        future.result()
-
-
-def _heard(future: asyncio.Future[object]) -> None:
-    """Takes note of how a record ended after its sender stopped waiting, or asyncio would report it as forgotten."""
-    if not future.cancelled():
-        future.exception()
+    def _replace(self, spent: Batches | None) -> None:
+        """The next send begins anew: brokers take nothing more from this client."""
+        if spent is None or self._batches is not spent:
+            return
+        self._batches = None
+        closing = asyncio.create_task(_closed(spent.client))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
 
 async def _closed(client: AIOKafkaProducer) -> None:
     try:
-        await asyncio.wait_for(client.stop(), 5)
+        await asyncio.wait_for(client.stop(), _STOP_S)
     except (KafkaError, OSError, TimeoutError):
         return

@@ -24,9 +24,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A record to be produced; the key chooses the partition."""
+    """A record to be produced. The key chooses the partition, unless the record may lie ``anywhere``: then it goes
+    where it costs least, because no order between it and others with its key matters."""
 
     topic: str
     key: bytes | None
     value: bytes
     headers: Headers = ()
+    anywhere: bool = False
