@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from services.kpi import sketch
@@ -12,6 +12,8 @@ CALENDAR_SUM: Final = "t"
 BUSINESS_SUM: Final = "u"
 CALENDAR_CELL: Final = "x"
 BUSINESS_CELL: Final = "y"
+VERSION: Final = b"@"
+"""The field of a bucket that was changed after its end: another value with every such change, no counter."""
 
 Fields = dict[str, int]
 
@@ -27,15 +29,6 @@ def fields(cell: Cell, calendar_ms: int | None, business_ms: int | None) -> list
         found.append((name + BUSINESS_SUM, business_ms))
         found.append((f"{name}{BUSINESS_CELL}{sketch.cell(business_ms)}", 1))
     return found
-
-
-def added(buckets: Iterable[Mapping[str, int]]) -> Fields:
-    """The sum of buckets, field by field."""
-    total: Fields = {}
-    for bucket in buckets:
-        for field, amount in bucket.items():
-            total[field] = total.get(field, 0) + amount
-    return total
 
 
 def cells(total: Mapping[str, int], cell: Cell, kind: str) -> dict[int, int]:

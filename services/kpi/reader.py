@@ -1,11 +1,19 @@
-"""Reads KPI windows out of Redis, over every partition that has state. Never writes."""
+"""Reads KPI windows out of Redis, over every partition that has state. Never writes.
+
+Any question is one round trip: a call for each partition, which names the buckets of all windows and steps that the
+answer is made of. Of few segments, buckets that are over are kept between questions (``services.kpi.shelf``); of many,
+Redis adds up what one KPI needs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 from redis.asyncio import Redis
 
 from schemas import state as layout
@@ -14,9 +22,28 @@ from services.kpi import bucket
 from services.kpi.bucket import Fields
 from services.kpi.catalogue import KPIS, Cell, Kpi
 from services.kpi.reading import Reading, reading
-from services.kpi.window import Resolution, cover
+from services.kpi.shelf import NOTHING, Place, Row, Shelf
+from services.kpi.window import Resolution, cover, earlier
 from services.state.client import away
 from services.state.partitions import Partitions
+
+Places = dict[Place, int]
+"""Buckets with their widths in seconds."""
+
+_FEW: Final = 8
+"""Up to so many segments of one question are kept; a question about more goes to Redis in full."""
+_BUCKETS_OF_A_CALL: Final = 8000
+_SEGMENTS_OF_A_CALL: Final = 1000
+_LUA: Final = files("services.kpi") / "lua"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A window and the same one ended earlier, at ``end_us``: ``(segment, now, then)``, sorted by segment."""
+
+    start_us: int
+    end_us: int
+    rows: list[tuple[str, dict[str, Reading], dict[str, Reading]]]
 
 
 class KpiReader:
@@ -24,86 +51,231 @@ class KpiReader:
 
     def __init__(self, redis: Redis, partitions: Partitions, kept: tuple[Resolution, ...]) -> None:
         self._redis: Any = redis  # its stubs return unions of everything that any option could make it return
-        self._kept = kept
-        self._sum = redis.register_script((files("services.kpi") / "lua" / "sum.lua").read_text())
+        self.kept = kept
+        self._sum = redis.register_script((_LUA / "sum.lua").read_text())
+        self._read = redis.register_script((_LUA / "read.lua").read_text())
         self._partitions = partitions
+        self._shelf = Shelf()
 
     async def window(self, segment: str, window_s: int, at_us: int) -> dict[str, Reading]:
         """Every KPI of one segment over the window that ends at ``at_us``."""
         return (await self.windows([segment], window_s, at_us))[segment]
 
-    async def windows(self, segments: Sequence[str], window_s: int, at_us: int) -> dict[str, dict[str, Reading]]:
-        """Every KPI of every one of ``segments``, in one round trip."""
-        totals = await self._totals(segments, window_s, at_us)
+    async def windows(
+        self, segments: Sequence[str], window_s: int, at_us: int, kpis: Collection[Kpi] = tuple(KPIS.values())
+    ) -> dict[str, dict[str, Reading]]:
+        """``kpis`` of every one of ``segments``, in one round trip."""
+        span = self._ending(at_us, window_s)
+        totals, gauges = await self._totals(segments, [span], _cells(kpis))
         return {
-            segment: {name: reading(kpi, total, gauge) for name, kpi in KPIS.items()}
-            for segment, (total, gauge) in totals.items()
+            segment: {kpi.name: reading(kpi, totals[segment][0], gauges[segment]) for kpi in kpis}
+            for segment in segments
         }
+
+    async def compared(
+        self, segments: Sequence[str], window_s: int, ago_s: int, at_us: int, kpis: Collection[Kpi]
+    ) -> Compared | None:
+        """``kpis`` over the window that ends at ``at_us`` and over the same one ``ago_s`` earlier, in one round trip.
+
+        The earlier window has its edges where buckets that old have theirs (``services.kpi.window.earlier``); ``None``
+        when it cannot be told from them. What stands now, such as the backlog, is read as it was at its end: as it is
+        now, less what came and went since.
+        """
+        at_s = at_us // SECOND_US
+        then = earlier(window_s, ago_s, at_s, self.kept)
+        if then is None:
+            return None
+        start_s, end_s = then
+        spans = [self._ending(at_us, window_s), self._places(start_s, end_s, at_s), self._places(end_s, at_s + 1, at_s)]
+        totals, gauges = await self._totals(segments, spans, _cells(kpis))
+        rows = []
+        for segment in segments:
+            now, before, since = totals[segment]
+            gauge = gauges[segment]
+            stood = gauge - since.get(Cell.BACKLOG.value, 0)
+            rows.append(
+                (
+                    segment,
+                    {kpi.name: reading(kpi, now, gauge) for kpi in kpis},
+                    {kpi.name: reading(kpi, before, stood) for kpi in kpis},
+                )
+            )
+        return Compared(start_s * SECOND_US, end_s * SECOND_US, rows)
 
     async def by(self, kpi: Kpi, dimensions: Sequence[str], window_s: int, at_us: int) -> list[tuple[str, Reading]]:
         """One KPI for every value of ``dimensions`` that has counted anything: ``(segment, reading)``, sorted."""
         segments = await self.segments(dimensions)
-        totals = await self._totals(segments, window_s, at_us)
-        return [(segment, reading(kpi, *totals[segment])) for segment in segments]
+        readings = await self.windows(segments, window_s, at_us, (kpi,))
+        return [(segment, readings[segment][kpi.name]) for segment in segments]
 
     async def series(self, kpi: Kpi, segment: str, window_s: int, step_s: int, at_us: int) -> list[tuple[int, Reading]]:
-        """One KPI in steps over the window: ``(start of the step in µs, reading)``, oldest first, aligned to steps.
+        """One KPI in steps over the window: ``(start of the step in µs, reading)``, oldest first.
 
-        The backlog is read at the end of each step: what it is now, less what came and went since.
+        Steps begin at multiples of ``step_s`` since the epoch, in UTC; the first may begin before the window, the last
+        is not over. ``step_s`` is a multiple of :func:`services.kpi.window.finest` of the window. What stands now,
+        such as the backlog, is read at the end of each step: what it is now, less what came and went since.
         """
         at_s = at_us // SECOND_US
         starts = range((at_s - window_s) // step_s * step_s, at_s + 1, step_s)
-        covers = [[(r.name, b) for r, b in cover(s, min(s + step_s, at_s + 1), at_s, self._kept)] for s in starts]
-        totals = [(await self._summed([segment], wanted))[segment] for wanted in covers]
-        gauge = (await self._gauges([segment]))[segment]
+        spans = [self._places(start_s, min(start_s + step_s, at_s + 1), at_s) for start_s in starts]
+        totals, gauges = await self._totals([segment], spans, _cells([kpi]))
+        gauge = gauges[segment]
         points = []
-        for start_s, total in zip(reversed(starts), reversed(totals), strict=True):
+        for start_s, total in zip(reversed(starts), reversed(totals[segment]), strict=True):
             points.append((start_s * SECOND_US, reading(kpi, total, gauge)))
             gauge -= total.get(Cell.BACKLOG.value, 0)
         return points[::-1]
 
     async def segments(self, dimensions: Sequence[str]) -> list[str]:
         """The segments of exactly these dimensions that have counted anything."""
-        found: set[str] = set()
+        wanted = list(dimensions)
+        beginning = f"{wanted[0]}:".encode()
+        found: set[bytes] = set()
         pipeline = self._redis.pipeline(transaction=False)
         for partition in await self._partitions.known():
             pipeline.zrange(layout.segments_key(partition), 0, -1)
         with away():
             for names in await pipeline.execute():
-                found.update(name.decode() for name in names)
-        wanted = list(dimensions)
-        return sorted(s for s in found if [part.split(":", 1)[0] for part in s.split(",")] == wanted)
+                found.update(name for name in names if name.startswith(beginning))
+        named = (name.decode() for name in found)
+        return sorted(s for s in named if [part.split(":", 1)[0] for part in s.split(",")] == wanted)
 
-    async def _totals(self, segments: Sequence[str], window_s: int, at_us: int) -> dict[str, tuple[Fields, int]]:
+    def _ending(self, at_us: int, window_s: int) -> Places:
         at_s = at_us // SECOND_US
-        wanted = [(r.name, start_s) for r, start_s in cover(at_s - window_s, at_s + 1, at_s, self._kept)]
-        summed = await self._summed(segments, wanted)
-        gauges = await self._gauges(segments)
-        return {segment: (summed[segment], gauges[segment]) for segment in segments}
+        return self._places(at_s - window_s, at_s + 1, at_s)
 
-    async def _summed(self, segments: Sequence[str], wanted: Sequence[tuple[str, int]]) -> Mapping[str, Fields]:
-        partitions = await self._partitions.known()
-        asked = [(segment, partition) for segment in segments for partition in partitions]
-        pipeline = self._redis.pipeline(transaction=False)
-        for segment, partition in asked:
-            keys = [layout.bucket_key(partition, name, start_s, segment) for name, start_s in wanted]
-            await self._sum(keys=keys, client=pipeline)
-        with away():
-            found = await pipeline.execute() if asked else []
-        parts: dict[str, list[Fields]] = {segment: [] for segment in segments}
-        for (segment, _), flat in zip(asked, found, strict=True):
-            parts[segment].append({flat[i].decode(): int(flat[i + 1]) for i in range(0, len(flat), 2)})
-        return {segment: bucket.added(fields) for segment, fields in parts.items()}
+    def _places(self, start_s: int, end_s: int, at_s: int) -> Places:
+        return {(r.name, b): r.width_s for r, b in cover(start_s, end_s, at_s, self.kept)}
 
-    async def _gauges(self, segments: Sequence[str]) -> dict[str, int]:
+    async def _totals(
+        self, segments: Sequence[str], spans: Sequence[Places], cells: Sequence[str]
+    ) -> tuple[dict[str, list[Fields]], dict[str, int]]:
+        """The sums of every span for each of ``segments``, and their gauges."""
+        if len(segments) > _FEW:
+            return await self._summed(segments, spans, cells)
+        places: Places = {}
+        for span in spans:
+            places |= span
+        names = _names(places)
         partitions = await self._partitions.known()
+        shelves = {segment: self._shelf.rows(segment) for segment in segments}
         pipeline = self._redis.pipeline(transaction=False)
+        questions: list[list[_Asked]] = []
         for partition in partitions:
-            pipeline.hmget(layout.gauge_key(partition), list(segments))
+            asked = [_Asked(segment, shelves[segment].setdefault(partition, Row()), places) for segment in segments]
+            questions.append(asked)
+            rows = msgspec.msgpack.encode([one.row for one in asked])
+            arguments: list[str | bytes] = [layout.bucket_prefix(partition), names, rows, *segments]
+            await self._read(keys=_keys(partition), args=arguments, client=pipeline)
         with away():
-            found = await pipeline.execute() if partitions and segments else []
-        totals = dict.fromkeys(segments, 0)
-        for row in found:
-            for segment, amount in zip(segments, row, strict=True):
-                totals[segment] += int(amount or 0)
-        return totals
+            answers = await pipeline.execute() if partitions and segments else []
+        gauges = dict.fromkeys(segments, 0)
+        found: dict[str, dict[Place, list[Fields]]] = {s: {place: [] for place in places} for s in segments}
+        for asked, (life, clock_us, amounts, *lacking) in zip(questions, answers, strict=True):
+            over_s = int(clock_us) // SECOND_US
+            for one, amount, flat in zip(asked, amounts, lacking, strict=True):
+                gauges[one.segment] += int(amount or 0)
+                one.answered(found[one.segment], life.decode(), over_s, flat)
+        totals = {}
+        for segment in segments:
+            parts = found[segment]
+            totals[segment] = [self._shelf.total(segment, {place: parts[place] for place in span}) for span in spans]
+            self._shelf.settle(segment)
+        return totals, gauges
+
+    async def _summed(
+        self, segments: Sequence[str], spans: Sequence[Places], cells: Sequence[str]
+    ) -> tuple[dict[str, list[Fields]], dict[str, int]]:
+        """As :meth:`_totals`, added up in Redis, so many segments in a call that nobody waits long for it."""
+        partitions = await self._partitions.known()
+        pipeline = self._redis.pipeline(transaction=False)
+        wanted = msgspec.msgpack.encode(cells)
+        calls = []
+        for number, span in enumerate(spans):
+            names = _names(span)
+            size = min(_SEGMENTS_OF_A_CALL, max(1, _BUCKETS_OF_A_CALL // max(1, len(span))))
+            for at in range(0, len(segments), size):
+                chunk = segments[at : at + size]
+                packed = msgspec.msgpack.encode(chunk)
+                for partition in partitions:
+                    arguments: list[str | bytes] = [layout.bucket_prefix(partition), names, packed, wanted, *chunk]
+                    await self._sum(keys=_keys(partition), args=arguments, client=pipeline)
+                    calls.append((number, chunk))
+        with away():
+            answers = await pipeline.execute() if calls else []
+        totals: dict[str, list[Fields]] = {segment: [{} for _ in spans] for segment in segments}
+        gauges = dict.fromkeys(segments, 0)
+        for (number, chunk), (amounts, *sums) in zip(calls, answers, strict=True):
+            for segment, amount, flat in zip(chunk, amounts, sums, strict=True):
+                if number == 0:
+                    gauges[segment] += int(amount or 0)
+                total = totals[segment][number]
+                for at in range(0, len(flat), 2):
+                    name = _name(flat[at])
+                    total[name] = total.get(name, 0) + int(flat[at + 1])
+        return totals, gauges
+
+
+def _keys(partition: int) -> list[str]:
+    return [layout.position_key(partition), layout.gauge_key(partition)]
+
+
+def _cells(kpis: Iterable[Kpi]) -> list[str]:
+    return sorted({cell.value for kpi in kpis for cell in kpi.cells})
+
+
+def _names(places: Places) -> bytes:
+    """Places as a part of their buckets' keys, packed for the scripts."""
+    return msgspec.msgpack.encode([f"{name}:{start_s}:" for name, start_s in places])
+
+
+class _Asked:
+    """What is asked of one segment in one partition, with the buckets that were known when it was asked: others may
+    change the shelf before the answer is here."""
+
+    def __init__(self, segment: str, row: Row, places: Places) -> None:
+        self.segment = segment
+        self._shelved = row
+        self._places = places
+        self._life = row.life
+        buckets, versions = row.buckets, row.versions
+        self._known = [buckets.get(place) for place in places]
+        marks = "".join(["0" if fields is None else "1" for fields in self._known])
+        marked = {str(n): versions[place] for n, place in enumerate(places, 1) if place in versions} if versions else {}
+        self.row: Final = (segment, row.life, marks, marked)
+        """The row for ``read.lua``."""
+
+    def answered(self, found: dict[Place, list[Fields]], life: str, over_s: int, flat: list[Any]) -> None:
+        """Adds the buckets to ``found``: what was lacking, and what was known. Keeps what is over by ``over_s``."""
+        known = self._known if life == self._life else [None] * len(self._known)
+        row = self._shelved
+        if life != row.life:
+            row.begin(life)
+        lacking = {flat[at]: flat[at + 1] for at in range(0, len(flat), 2)}
+        empty = []
+        for number, (place, fields) in enumerate(zip(self._places, known, strict=True), 1):
+            if number in lacking:
+                fields, version = _parsed(lacking[number])
+                if place[1] + self._places[place] <= over_s:
+                    row.put(place, fields, version)
+            elif fields is None:
+                if place[1] + self._places[place] <= over_s:
+                    empty.append(place)
+                continue
+            if fields:
+                found[place].append(fields)
+        row.put_empty(empty)
+
+
+def _parsed(flat: list[bytes]) -> tuple[Fields, str | None]:
+    """A bucket as Redis has it: its fields and its version."""
+    pairs = dict(zip(flat[::2], flat[1::2], strict=True))
+    version = pairs.pop(bucket.VERSION, None)
+    fields = {_name(name): int(amount) for name, amount in pairs.items()}
+    return fields or NOTHING, version.decode() if version is not None else None
+
+
+@cache
+def _name(name: bytes) -> str:
+    """One string for all fields of the same name; there are some thousands of names."""
+    return name.decode()

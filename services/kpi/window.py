@@ -68,3 +68,28 @@ def cover(start_s: int, end_s: int, at_s: int, kept: tuple[Resolution, ...]) -> 
         chosen = fitting[-1] if fitting else usable[0]
         yield chosen, position
         position += chosen.width_s
+
+
+def finest(age_s: int, kept: tuple[Resolution, ...]) -> Resolution | None:
+    """The narrowest buckets that are kept at that age; ``None`` when there are none any more."""
+    return next((r for r in kept if age_s <= r.keep_s), None)
+
+
+def earlier(window_s: int, ago_s: int, at_s: int, kept: tuple[Resolution, ...]) -> tuple[int, int] | None:
+    """The window ``[start_s, end_s)`` of the same length that ended ``ago_s`` before the one that ends at ``at_s``.
+
+    It lies between edges of the narrowest buckets that are kept at its age, those nearest to its own: it ends up to
+    half of their width earlier or later. ``None`` when it is shorter than they are wide, or no whole number of them, or
+    when there are none any more.
+    """
+    end_s = at_s + 1
+    end_s += -end_s % kept[0].width_s - ago_s
+    oldest = finest(at_s - end_s + window_s, kept)
+    while oldest is not None and window_s % oldest.width_s == 0:
+        nearest_s = (end_s + oldest.width_s // 2) // oldest.width_s * oldest.width_s
+        start_s = nearest_s - window_s
+        found = finest(at_s - start_s, kept)
+        if found is oldest:
+            return start_s, nearest_s
+        oldest = found  # moving the edge made it too old for these buckets
+    return None

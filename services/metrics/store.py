@@ -20,6 +20,7 @@ from schemas import codec
 from schemas import state as layout
 from schemas.instant import SECOND_US
 from schemas.state import Entry, Fact, TimerState
+from services.kpi.window import resolutions
 from services.metrics.delta import Delta
 from services.metrics.position import Position
 from services.state.client import away
@@ -69,7 +70,7 @@ class RedisStore:
     async def claim(self, partition: int) -> Position:
         with away():
             await self._redis.sadd(layout.PARTITIONS_KEY, partition)
-            found = await self._claim(keys=[layout.position_key(partition)])
+            found = await self._claim(keys=[layout.position_key(partition)], args=[uuid4().hex])
         epoch, step, next_offset, last, clock_us = found
         return Position(int(epoch), int(step or 0), int(next_offset or 0), (last or b"").decode(), int(clock_us or 0))
 
@@ -112,7 +113,7 @@ class RedisStore:
 
     async def apply(self, partition: int, before: Position, after: Position, delta: Delta) -> None:
         values: list[bytes] = []
-        changes = msgspec.msgpack.encode(_changes(partition, after, delta, values))
+        changes = msgspec.msgpack.encode(_changes(partition, before, after, delta, values))
         arguments: list[str | bytes] = [str(before.epoch), str(before.step), uuid4().hex, changes, *values]
         with away():
             try:
@@ -200,11 +201,12 @@ def _add(counters: dict[str, int], amounts: Mapping[str, int]) -> None:
             counters.pop(field, None)
 
 
+_WIDTHS_S: Final = {resolution.name: resolution.width_s for resolution in resolutions(())}
 _VALUES_FROM: Final = 5
 """The place of the first packed value among the arguments of ``apply.lua``."""
 
 
-def _changes(partition: int, after: Position, delta: Delta, values: list[bytes]) -> dict[str, Any]:
+def _changes(partition: int, before: Position, after: Position, delta: Delta, values: list[bytes]) -> dict[str, Any]:
     """The changes in the form that ``apply.lua`` reads: lists of ``[key, …]`` for each kind of command.
 
     Packed values are appended to ``values`` and named by their place.
@@ -228,16 +230,18 @@ def _changes(partition: int, after: Position, delta: Delta, values: list[bytes])
     if touched:
         at_s = after.clock_us // SECOND_US
         zadd.append([layout.segments_key(partition), *_flat((at_s, segment) for segment in touched)])
+    over_s = before.clock_us // SECOND_US
     add = [
         [
             layout.bucket_key(partition, resolution, start_s, segment),
             delta.expires[resolution, start_s, segment],
+            start_s + _WIDTHS_S[resolution] <= over_s,
             *_flat((field, amount) for field, amount in amounts.items() if amount),
         ]
         for (resolution, start_s, segment), amounts in delta.buckets.items()
     ]
     if delta.gauge:
-        add.append([layout.gauge_key(partition), "", *_flat((s, n) for s, n in delta.gauge.items() if n)])
+        add.append([layout.gauge_key(partition), "", False, *_flat((s, n) for s, n in delta.gauge.items() if n)])
     return {
         "set": [[_ticket(partition, key), placed(entry)] for key, entry in delta.entries.items()],
         "push": [[_facts(partition, key), *map(placed, facts)] for key, facts in delta.facts.items()],

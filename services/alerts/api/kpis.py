@@ -1,17 +1,23 @@
-"""``/v1/kpis``: the numbers, by window, by segment and over time. Never averages averages: every answer is summed
-from the buckets of its own window and segment."""
+"""``/v1/kpis``: the numbers, by window, by segment, over time and beside what they were. Never averages averages: every
+answer is summed from the buckets of its own window and segment."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Path, Query
+from fastapi.responses import Response
 
-from schemas.instant import from_datetime, to_rfc3339
-from services.alerts.api.dependencies import Now, Parts
+from schemas.instant import SECOND_US, from_datetime, to_rfc3339
+from services.alerts.api.dependencies import Context, Now, Parts
 from services.config.document import DIMENSIONS, Document
 from services.config.duration import seconds
 from services.kpi.catalogue import KPIS, Kpi
+from services.kpi.change import change
+from services.kpi.reader import Compared
+from services.kpi.window import DAY_S, HOUR_S, finest
 from services.operate.problem import Problem
 
 router = APIRouter(prefix="/v1/kpis", tags=["kpis"])
@@ -23,6 +29,10 @@ Window = Annotated[str, Query(description="One of the configured `windows`, such
 Segment = Annotated[
     str,
     Query(description="`all`, or a configured segment with its values: `channel:email`, `team:t1,priority:high`."),
+]
+Compare = Annotated[
+    str | None,
+    Query(description="A duration, such as 1w: what the same window was so much earlier is answered beside it."),
 ]
 KpiName = Annotated[str, Path(description="Name of a KPI, such as first_response_time.")]
 
@@ -45,14 +55,27 @@ _EXAMPLE = {
     summary="Every KPI of one window and segment",
     responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}},
 )
-async def kpis(parts: Parts, now: Now, window: Window = "1h", segment: Segment = ALL) -> dict[str, Any]:
+async def kpis(
+    parts: Parts, now: Now, window: Window = "1h", segment: Segment = ALL, compare: Compare = None
+) -> Response:
     """Durations are in seconds, by the calendar and (under `business`) in business hours; ratios from 0 to 1.
-    What has not a single case in the window has null means, percentiles and ratios."""
+    What has not a single case in the window has null means, percentiles and ratios.
+
+    With `compare`, `compared` has the same KPIs of the window that ended so much earlier, from its `from` to its `to`
+    (older windows begin and end with the minute, the hour or the day), and what changed since."""
     window_s = _window(parts.document, window)
     chosen = _segment(parts.document, segment)
     at_us = from_datetime(now)
-    readings = await parts.kpis.window(chosen, window_s, at_us)
-    return {"as_of": to_rfc3339(at_us), "window": window, "segment": chosen, "kpis": readings}
+    answer: dict[str, Any] = {"as_of": to_rfc3339(at_us), "window": window, "segment": chosen}
+    if compare is None:
+        return _json(answer | {"kpis": await parts.kpis.window(chosen, window_s, at_us)})
+    found = await _compared(parts, [chosen], window, compare, at_us, list(KPIS.values()))
+    [(_, present, past)] = found.rows
+    compared = _edges(compare, found) | {
+        "kpis": past,
+        "change": {name: change(reading, past[name]) for name, reading in present.items()},
+    }
+    return _json(answer | {"kpis": present, "compared": compared})
 
 
 @router.get("/{kpi}", summary="One KPI, a row for each value of a dimension")
@@ -62,8 +85,10 @@ async def by(
     kpi: KpiName,
     by: Annotated[str, Query(description="A configured segment: `team`, or `team,priority`.", examples=["team"])],
     window: Window = "1h",
-) -> dict[str, Any]:
-    """Rows are sorted by segment. A value that counted nothing for as long as buckets are kept has no row."""
+    compare: Compare = None,
+) -> Response:
+    """Rows are sorted by segment. A value that counted nothing for as long as buckets are kept has no row. With
+    `compare`, each row has what it was in the window that ended so much earlier (`then`), and its `change`."""
     found = _kpi(kpi)
     window_s = _window(parts.document, window)
     dimensions = by.split(",")
@@ -71,14 +96,24 @@ async def by(
     if dimensions not in configured:
         raise _unknown("segment", by, [",".join(names) for names in configured])
     at_us = from_datetime(now)
-    rows = await parts.kpis.by(found, dimensions, window_s, at_us)
-    return {
-        "as_of": to_rfc3339(at_us),
-        "kpi": kpi,
-        "window": window,
-        "by": by,
-        "rows": [{"segment": segment, "values": _values(segment), **reading} for segment, reading in rows],
-    }
+    answer: dict[str, Any] = {"as_of": to_rfc3339(at_us), "kpi": kpi, "window": window, "by": by}
+    if compare is None:
+        rows = await parts.kpis.by(found, dimensions, window_s, at_us)
+        listed = [{"segment": segment, "values": _values(segment), **reading} for segment, reading in rows]
+        return _json(answer | {"rows": listed})
+    segments = await parts.kpis.segments(dimensions)
+    compared = await _compared(parts, segments, window, compare, at_us, [found])
+    listed = [
+        {
+            "segment": segment,
+            "values": _values(segment),
+            **present[kpi],
+            "then": past[kpi],
+            "change": change(present[kpi], past[kpi]),
+        }
+        for segment, present, past in compared.rows
+    ]
+    return _json(answer | {"compared": _edges(compare, compared), "rows": listed})
 
 
 @router.get("/{kpi}/series", summary="One KPI over time")
@@ -89,29 +124,74 @@ async def series(
     window: Window = "24h",
     step: Annotated[str, Query(description="Length of a step, such as 1h; at least 10s.", examples=["1h"])] = "1h",
     segment: Segment = ALL,
-) -> dict[str, Any]:
-    """Points are aligned to steps, oldest first; the last one is not over yet. The backlog is the one at the end of
-    the step."""
+) -> Response:
+    """Points begin at whole steps since 1970 in UTC, oldest first; the last one is not over yet. The backlog is the one
+    at the end of the step. The further back a window reaches, the longer its steps are at least: whole minutes beyond
+    two hours, whole hours beyond two days, whole days beyond 35 days."""
     found = _kpi(kpi)
     window_s = _window(parts.document, window)
     chosen = _segment(parts.document, segment)
     try:
         step_s = seconds(step)
     except ValueError as exc:
-        raise Problem(400, "bad-step", "Bad step", f"step: {exc}.") from None
-    if step_s < 10 or window_s / step_s > MOST_POINTS:
-        detail = f"step: at least 10s, and at most {MOST_POINTS} steps in a window."
-        raise Problem(400, "bad-step", "Bad step", detail)
+        raise _bad_step(f"{exc}.", None) from None
     at_us = from_datetime(now)
+    if step_s > window_s:
+        raise _bad_step(f"no longer than the window, {window}.", None)
+    if window_s / step_s > MOST_POINTS:
+        shortest = f"{-(-window_s // MOST_POINTS)}s"
+        raise _bad_step(f"a window of {window} has at most {MOST_POINTS} points: at least {shortest}.", shortest)
+    at_s = at_us // SECOND_US
+    width = finest(at_s - (at_s - window_s) // step_s * step_s, parts.kpis.kept)
+    if width is not None and step_s % width.width_s:
+        raise _bad_step(f"a window of {window} is kept in steps of {width.name}: a multiple of that.", width.name)
     points = await parts.kpis.series(found, chosen, window_s, step_s, at_us)
-    return {
-        "as_of": to_rfc3339(at_us),
-        "kpi": kpi,
-        "window": window,
-        "step": step,
-        "segment": chosen,
-        "points": [{"at": to_rfc3339(start_us), **reading} for start_us, reading in points],
-    }
+    return _json(
+        {
+            "as_of": to_rfc3339(at_us),
+            "kpi": kpi,
+            "window": window,
+            "step": step,
+            "segment": chosen,
+            "points": [{"at": to_rfc3339(start_us), **reading} for start_us, reading in points],
+        }
+    )
+
+
+async def _compared(
+    parts: Context, segments: Sequence[str], window: str, compare: str, at_us: int, kpis: Collection[Kpi]
+) -> Compared:
+    try:
+        ago_s = seconds(compare)
+    except ValueError as exc:
+        raise Problem(400, "bad-compare", "Bad comparison", f"compare: {exc}.") from None
+    window_s = parts.document.windows_s[window]
+    found = await parts.kpis.compared(segments, window_s, ago_s, at_us, kpis)
+    if found is None:
+        longest_s = max(r.keep_s - window_s - r.width_s for r in parts.kpis.kept if window_s % r.width_s == 0)
+        longest = f"{longest_s // HOUR_S}h"
+        raise Problem(
+            400,
+            "bad-compare",
+            "Bad comparison",
+            f"compare: a window of {window} is not kept for {compare}. It can be compared with up to {longest} earlier"
+            + ("." if window_s % DAY_S == 0 else "; a longer window, of whole hours or days, with more."),
+            longest=longest,
+        )
+    return found
+
+
+def _edges(compare: str, found: Compared) -> dict[str, Any]:
+    return {"ago": compare, "from": to_rfc3339(found.start_us), "to": to_rfc3339(found.end_us)}
+
+
+def _bad_step(detail: str, shortest: str | None) -> Problem:
+    return Problem(400, "bad-step", "Bad step", f"step: {detail}", shortest=shortest)
+
+
+def _json(content: dict[str, Any]) -> Response:
+    """The answer as it is: nothing in it needs the conversions that FastAPI would try on every value."""
+    return Response(orjson.dumps(content), media_type="application/json")
 
 
 def _window(document: Document, name: str) -> int:

@@ -1,14 +1,48 @@
--- The field-wise sum of the hashes in KEYS: a window of one segment in one partition, added where it lies.
-local total = {}
-for _, key in ipairs(KEYS) do
-  local found = redis.call('HGETALL', key)
-  for at = 1, #found, 2 do
-    total[found[at]] = (total[found[at]] or 0) + found[at + 1]
+-- The field-wise sums of the buckets of a window, for any number of segments of one partition, added where they lie.
+-- KEYS[1] position, KEYS[2] gauges; ARGV[1] what the keys of this partition's buckets begin with, ARGV[2] (MessagePack)
+-- of each bucket what follows, up to its segment, ARGV[3] (MessagePack) the segments, ARGV[4] (MessagePack) what the
+-- wanted fields begin with (none: all), ARGV[5…] the gauges. Answers the gauges and a flat list of fields and amounts
+-- for each segment. Every key lies in the slot of KEYS[1].
+local call = redis.call
+local prefix, buckets = ARGV[1], cmsgpack.unpack(ARGV[2])
+local wanted = cmsgpack.unpack(ARGV[4])
+local verdicts = {['@'] = false}
+local function counts(field)
+  for _, beginning in ipairs(wanted) do
+    if string.sub(field, 1, #beginning) == beginning then
+      return true
+    end
   end
+  return #wanted == 0
 end
-local flat = {}
-for field, amount in pairs(total) do
-  flat[#flat + 1] = field
-  flat[#flat + 1] = string.format('%.0f', amount)
+local answer = {call('HMGET', KEYS[2], unpack(ARGV, 5))}
+for number, segment in ipairs(cmsgpack.unpack(ARGV[3])) do
+  local total, fields = {}, {}
+  for place = 1, #buckets do
+    local found = call('HGETALL', prefix .. buckets[place] .. segment)
+    for at = 1, #found, 2 do
+      local field = found[at]
+      local verdict = verdicts[field]
+      if verdict == nil then
+        verdict = counts(field)
+        verdicts[field] = verdict
+      end
+      if verdict then
+        local sum = total[field]
+        if sum then
+          total[field] = sum + found[at + 1]
+        else
+          fields[#fields + 1] = field
+          total[field] = found[at + 1] + 0
+        end
+      end
+    end
+  end
+  local flat = {}
+  for place, field in ipairs(fields) do
+    flat[2 * place - 1] = field
+    flat[2 * place] = string.format('%.0f', total[field])
+  end
+  answer[number + 1] = flat
 end
-return flat
+return answer

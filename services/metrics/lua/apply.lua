@@ -24,10 +24,13 @@ for _, change in ipairs(changes.push) do
 end
 for _, change in ipairs(changes.add) do
   local key = change[1]
-  for at = 3, #change, 2 do
+  for at = 4, #change, 2 do
     if redis.call('HINCRBY', key, change[at], change[at + 1]) == 0 then
       redis.call('HDEL', key, change[at])
     end
+  end
+  if change[3] then
+    redis.call('HSET', key, '@', string.sub(ARGV[3], 1, 12)) -- over, so that readers may keep it: a new version
   end
   if change[2] ~= '' then
     redis.call('EXPIREAT', key, change[2])

@@ -1,0 +1,35 @@
+-- The buckets of a window, for any number of segments of one partition; those that the caller has are left out.
+-- KEYS[1] position, KEYS[2] gauges; ARGV[1] what the keys of this partition's buckets begin with, ARGV[2] (MessagePack)
+-- of each bucket what follows, up to its segment, ARGV[3] (MessagePack) a row for each segment: {segment, life,
+-- known, versions}, where `known` has a 1 for every bucket that the caller has and `versions` their versions where they
+-- have one, ARGV[4…] the gauges. Answers the life and the clock of the partition, the gauges and, for each row, {place,
+-- fields, place, fields, …} of what the caller lacks. Every key lies in the slot of KEYS[1].
+local call, byte = redis.call, string.byte
+local life, clock_us = unpack(call('HMGET', KEYS[1], 'life', 'clock_us'))
+life = life or ''
+local prefix, buckets = ARGV[1], cmsgpack.unpack(ARGV[2])
+local answer = {life, clock_us or '0', call('HMGET', KEYS[2], unpack(ARGV, 4))}
+for number, row in ipairs(cmsgpack.unpack(ARGV[3])) do
+  local segment, known, versions = row[1], row[3], row[4]
+  local lacking = {}
+  if row[2] ~= life then
+    known = ''
+  end
+  for place = 1, #buckets do
+    local key = prefix .. buckets[place] .. segment
+    if byte(known, place) == 49 then
+      if call('HGET', key, '@') ~= (versions[tostring(place)] or false) then
+        lacking[#lacking + 1] = place
+        lacking[#lacking + 1] = call('HGETALL', key)
+      end
+    else
+      local found = call('HGETALL', key)
+      if #found > 0 then
+        lacking[#lacking + 1] = place
+        lacking[#lacking + 1] = found
+      end
+    end
+  end
+  answer[number + 3] = lacking
+end
+return answer
