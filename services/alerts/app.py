@@ -25,7 +25,7 @@ from services.config.document import Document
 from services.config.environment import Environment
 from services.kpi.reader import KpiReader
 from services.kpi.window import resolutions
-from services.operate import probes, problem
+from services.operate import openapi, probes, problem
 from services.operate.health import Health
 from services.operate.problem import Problem
 from services.operate.server import Server
@@ -42,6 +42,13 @@ _DESCRIPTION = """Support KPIs, SLA timers and alerts of your helpdesks, as they
 Times are RFC 3339 in UTC, durations are seconds unless a name says otherwise. Errors are
 `application/problem+json` with a stable `type`. A parameter that does not exist is refused with the list of those
 that do."""
+
+
+_EVERYWHERE = {
+    400: "A parameter is unknown, or asks for what is not configured; the answer says what there is.",
+    401: "The bearer token is missing or is none of `api_tokens`.",
+    503: "Redis does not answer; see Retry-After.",
+}
 
 
 def build(
@@ -80,6 +87,7 @@ def build(
     app.include_router(deliveries.router, dependencies=GUARDS)
     app.include_router(configuration.router, dependencies=GUARDS)
     app.include_router(probes.router(health, registry))
+    openapi.describe(app, _EVERYWHERE, "/v1/")
     app.add_api_route("/", _landing, include_in_schema=False, response_class=HTMLResponse)
     return app
 

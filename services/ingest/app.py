@@ -27,7 +27,7 @@ from services.ingest.public_keys import PublicKeys
 from services.ingest.source import ready
 from services.ingest.spool import Spool, drain
 from services.ingest.verify import keys_url
-from services.operate import logs, probes, problem
+from services.operate import logs, openapi, probes, problem
 from services.operate.health import Health, Note
 from services.operate.server import Server
 from services.operate.stop import signalled
@@ -91,6 +91,7 @@ def build(
     problem.install(app)
     app.include_router(routes.router(door))
     app.include_router(probes.router(health, registry))
+    openapi.describe(app)
     return app
 
 

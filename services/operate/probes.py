@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import REGISTRY, CollectorRegistry, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
 from services.operate.health import Finding, Health
 from services.operate.problem import Problem
+
+_PROBE: dict[int | str, dict[str, Any]] = {503: {"description": "Not so; the detail says why."}}
 
 
 def router(health: Health, registry: CollectorRegistry = REGISTRY) -> APIRouter:
@@ -20,15 +22,20 @@ def router(health: Health, registry: CollectorRegistry = REGISTRY) -> APIRouter:
     disable_created_metrics()  # type: ignore[no-untyped-call]
     routes = APIRouter(tags=["operation"])
 
-    @routes.get("/livez", summary="Alive: every loop of this process turned within its bound")
+    @routes.get("/livez", responses=_PROBE, summary="Alive: every loop of this process turned within its bound")
     async def livez(request: Request) -> Response:
         return _answer(health.liveness(), "not-alive", "Not alive", request)
 
-    @routes.get("/readyz", summary="Ready: the dependencies answer and the process is not stopping")
+    @routes.get("/readyz", responses=_PROBE, summary="Ready: the dependencies answer and the process is not stopping")
     async def readyz(request: Request) -> Response:
         return _answer(await health.readiness(), "not-ready", "Not ready", request)
 
-    @routes.get("/metrics", summary="Prometheus metrics; OpenMetrics where the Accept header asks for it")
+    @routes.get(
+        "/metrics",
+        summary="Prometheus metrics; OpenMetrics where the Accept header asks for it",
+        response_class=PlainTextResponse,
+        responses={200: {"content": {"application/openmetrics-text": {"schema": {"type": "string"}}}}},
+    )
     async def metrics(request: Request) -> Response:
         try:
             encode, content_type = choose_encoder(request.headers.get("accept", ""))
