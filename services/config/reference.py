@@ -30,7 +30,7 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
                 "counts. A ticket under a policy with a calendar is measured in that one."
             ),
         ),
-        "sla_policies": ("list of policies", "Promises. The first policy whose `match` fits a ticket counts."),
+        "sla_policies": ("list of policies", "Promises. The first policy whose `match` fits a ticket counts; for `group_ownership` the first that names it."),
         "segments": (
             "list of lists of dimensions",
             (
@@ -322,6 +322,12 @@ CALENDAR: Final[dict[str, tuple[str, str]]] = {
         "day: list of [from, to]",
         'Open hours of `mon` to `sun`, times in quotes: `["09:00", "12:30"]`. Up to `"48:00"`: the next day.',
     ),
+    "country": (
+        "ISO 3166 code",
+        'Closed on its public holidays: `FR`, `"NO"`. They are computed here, nothing is fetched; see '
+        "[promises and hours](guides/promises-and-hours.md).",
+    ),
+    "subdivision": ("code", 'And on those of this part of the country: `"57"`, `BY`, `CA`.'),
     "holidays": ("list of dates", 'Closed on these dates: `"2026-12-25"`.'),
     "annual_holidays": ("list of month-day", 'Closed every year: `"01-01"`.'),
     "overrides": ("date: list of [from, to]", "The hours of one date, before all of the above."),

@@ -1,8 +1,9 @@
 """Opening hours: what a calendar's definition means, as open stretches of UTC time.
 
 Every local date owns a list of intervals, taken from the most specific entry that names it: `dated` (holidays
-and overrides), `annual_holidays` (a month and day), `weekly` (a weekday). An interval that runs past midnight
-belongs to the date it starts on, so a holiday on the next date does not cut it short; a break does.
+and overrides), `annual_holidays` (a month and day), `public` (a country's holidays), `weekly` (a weekday). An
+interval that runs past midnight belongs to the date it starts on, so a holiday on the next date does not cut it
+short; a break does.
 
 Wall-clock times become instants by the rules of Zendesk's open calendar engine (biz): a time skipped when the
 clocks go forward moves forward by the length of the gap, a time that happens twice is its first occurrence, and
@@ -18,6 +19,7 @@ from typing import Self
 from zoneinfo import ZoneInfo
 
 from schemas.instant import SECOND_US
+from services.fold.public_holidays import PublicHolidays
 
 Interval = tuple[int, int]
 """[start, end) in seconds of the wall clock after local midnight; the end can be up to 48 h."""
@@ -41,6 +43,7 @@ class Hours:
     annual_holidays: frozenset[tuple[int, int]] = frozenset()
     dated: Mapping[date, tuple[Interval, ...]] = field(default_factory=dict, hash=False)
     breaks: Mapping[date, tuple[Interval, ...]] = field(default_factory=dict, hash=False)
+    public: PublicHolidays | None = None
 
     @classmethod
     def always(cls) -> Self:
@@ -50,7 +53,7 @@ class Hours:
     @property
     def never_closes(self) -> bool:
         """Whether every day is open from midnight to midnight, without exceptions."""
-        exceptions = self.annual_holidays or self.dated or self.breaks
+        exceptions = self.annual_holidays or self.dated or self.breaks or self.public
         return not exceptions and all(day == ALL_DAY for day in self.weekly)
 
     def on(self, day: date) -> tuple[Interval, ...]:
@@ -60,7 +63,10 @@ class Hours:
             return dated
         if (day.month, day.day) in self.annual_holidays:
             return ()
-        return self.weekly[day.weekday()]
+        weekly = self.weekly[day.weekday()]
+        if weekly and self.public is not None and self.public.closes(day):
+            return ()
+        return weekly
 
     def instant(self, day: date, wall_s: int) -> int:
         """The instant (µs) at which the wall clock shows `wall_s` seconds after midnight of `day`."""

@@ -2,6 +2,8 @@
 
     timezone: Europe/Paris                                          # IANA name
     weekly: {mon: [["09:00", "12:30"], ["13:30", "18:00"]], fri: [["22:00", "30:00"]]}
+    country: FR                                                     # closed on its public holidays
+    subdivision: "57"                                               # and on those of this part of it
     holidays: ["2026-12-25"]                                        # closed on these dates
     annual_holidays: ["01-01"]                                      # closed every year, month-day
     overrides: {"2026-12-24": [["09:00", "12:00"]]}                 # hours of one date, before all of the above
@@ -16,10 +18,12 @@ from datetime import date, datetime
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo, available_timezones
 
+from services.fold import public_holidays
 from services.fold.hours import DAY_S, Hours, Interval
+from services.fold.public_holidays import PublicHolidays
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-KEYS = ("timezone", "weekly", "holidays", "annual_holidays", "overrides", "breaks")
+KEYS = ("timezone", "weekly", "country", "subdivision", "holidays", "annual_holidays", "overrides", "breaks")
 
 _BREAK_KEYS = ("date", "start", "end")
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-5][0-9])(?::([0-5][0-9]))?")
@@ -74,6 +78,7 @@ class _Reader:
         return Hours(
             zone=self._zone(given.get("timezone")),
             weekly=self._weekly(given.get("weekly")),
+            public=self._public(given.get("country"), given.get("subdivision")),
             annual_holidays=self._annual(given.get("annual_holidays")),
             dated=self._dated(given.get("holidays"), given.get("overrides")),
             breaks=self._breaks(given.get("breaks")),
@@ -100,6 +105,36 @@ class _Reader:
         if not any(weekly) and len(self.problems) == problems_before:
             self._problem("weekly", 'no open time on any day; add hours, as in mon: [["09:00", "17:00"]]')
         return weekly
+
+    def _public(self, country: object, subdivision: object) -> PublicHolidays | None:
+        if country is None:
+            if subdivision is not None:
+                self._problem("subdivision", "stands without a country; write that too, as in country: FR")
+            return None
+        if not isinstance(country, str):
+            # YAML 1.1 reads an unquoted NO as false.
+            fix = 'write "NO" in quotes for Norway' if country is False else "write its ISO 3166 code, as in FR"
+            self._problem("country", f"{_shown(country)} is not a country; {fix}")
+            return None
+        known = public_holidays.countries()
+        if country not in known:
+            near = public_holidays.near(country, known)
+            fix = f"did you mean {near}?" if near else "write its ISO 3166 code, as in FR"
+            self._problem("country", f"{_shown(country)} is not a country whose holidays are known; {fix}")
+            return None
+        return PublicHolidays(country, self._subdivision(country, subdivision))
+
+    def _subdivision(self, country: str, value: object) -> str | None:
+        if value is None:
+            return None
+        name = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        known = public_holidays.subdivisions(country)
+        if isinstance(name, str) and name in known:
+            return name
+        near = public_holidays.near(name, known) if isinstance(name, str) else None
+        there = f"did you mean {near}?" if near else f"known are {', '.join(known) or 'none'}"
+        self._problem("subdivision", f"{_shown(value)} is no part of {country} with holidays of its own; {there}")
+        return None
 
     def _annual(self, value: object) -> frozenset[tuple[int, int]]:
         closed: set[tuple[int, int]] = set()

@@ -1,12 +1,17 @@
 """Business time at the places where calendars go wrong: definitions, changes of clocks, edges, far dates."""
 
+import re
+import timeit
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from schemas.instant import from_datetime, to_rfc3339
+from services.fold import public_holidays
 from services.fold.calendar import REACH_YEARS, Calendar
+from services.fold.public_holidays import PublicHolidays
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
@@ -46,7 +51,7 @@ def opens(cal: Calendar, start: str, end: str) -> list[tuple[str, str]]:
         ({"timezone": "", "weekly": OFFICE}, 'timezone: "" is not a time zone; '),
         ({"timezone": 1, "weekly": OFFICE}, "timezone: 1 is not a name; write an IANA name, such as Europe/Paris"),
         ({"timezone": "UTC", "week": OFFICE, "weekly": OFFICE}, "week: unknown; did you mean weekly?"),
-        ({"timezone": "UTC", "weekly": OFFICE, "x": 1}, "x: unknown; known are timezone, weekly, holidays, "),
+        ({"timezone": "UTC", "weekly": OFFICE, "x": 1}, "x: unknown; known are timezone, weekly, country, "),
         ({"timezone": "UTC", "weekly": OFFICE | {"wednes": []}}, "weekly.wednes: unknown; did you mean wed?"),
         ({"timezone": "UTC", "weekly": [["09:00", "17:00"]]}, "weekly: [['09:00', '17:00']] is not a mapping; "),
         ({"timezone": "UTC"}, "weekly: no open time on any day; add hours, as in mon: "),
@@ -429,3 +434,74 @@ def test_the_wall_clock_is_read_past_midnight_and_refused_when_it_is_no_time() -
     assert cal.local_to_utc(date(2026, 10, 25), "02:30:15") == at("2026-10-25T00:30:15")
     with pytest.raises(ValueError, match="not a time of day"):
         cal.local_to_utc(date(2026, 3, 28), "49:00")
+
+
+def test_public_holidays_close_and_an_override_opens_again() -> None:
+    cal = calendar("Europe/Paris", country="FR", overrides={"2026-11-11": [["10:00", "12:00"]]})
+    assert not cal.is_open(at("2026-07-14T10:00:00"))
+    assert cal.is_open(at("2026-07-15T10:00:00"))
+    assert opens(cal, "2026-11-11T00:00:00", "2026-11-12T00:00:00") == [("2026-11-11T09:00", "2026-11-11T11:00")]
+
+
+def test_a_part_of_a_country_has_holidays_of_its_own() -> None:
+    boxing_day = at("2025-12-26T10:00:00")
+    assert calendar("Europe/Paris", country="FR").is_open(boxing_day)
+    assert not calendar("Europe/Paris", country="FR", subdivision=57).is_open(boxing_day)
+
+
+def test_a_holiday_is_that_of_the_local_date() -> None:
+    cal = calendar("Pacific/Auckland", ROUND_THE_CLOCK, country="NZ")
+    assert cal.next_close(at("2026-02-04T12:00:00")) == at("2026-02-05T11:00:00"), "Waitangi Day begins at 11:00 UTC"
+    assert cal.next_open(at("2026-02-05T12:00:00")) == at("2026-02-06T11:00:00")
+
+
+def test_holidays_are_the_same_whatever_was_asked_before() -> None:
+    def closed(days: list[date]) -> set[date]:
+        public_holidays._year.cache_clear()
+        return {day for day in days if PublicHolidays("US", "CA").closes(day)}
+
+    days = [date(2020, 1, 1) + timedelta(days=n) for n in range(4 * 365)]
+    found = closed(days)
+    assert closed(days[::-1]) == found == closed(days[700:] + days[:700])
+    assert date(2021, 12, 31) in found, "New Year's Day of 2022 is a Saturday and is observed the day before"
+
+
+@pytest.mark.parametrize(
+    ("definition", "problem"),
+    [
+        ({"country": "FRA"}, 'country: "FRA" is not a country whose holidays are known; did you mean FR?'),
+        ({"country": False}, 'country: False is not a country; write "NO" in quotes for Norway'),
+        ({"country": ["FR"]}, "country: ['FR'] is not a country; write its ISO 3166 code"),
+        (
+            {"country": "DE", "subdivision": "by"},
+            'subdivision: "by" is no part of DE with holidays of its own; did you',
+        ),
+        (
+            {"country": "DE", "subdivision": 3.5},
+            "subdivision: 3.5 is no part of DE with holidays of its own; known are BB",
+        ),
+        ({"subdivision": "BY"}, "subdivision: stands without a country; "),
+    ],
+)
+def test_a_country_that_is_not_known_is_refused_by_name(definition: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        calendar(**definition)
+
+
+def test_ten_years_with_every_kind_of_exception_cost_microseconds_once_warm() -> None:
+    cal = calendar(
+        "Europe/Paris",
+        country="FR",
+        annual_holidays=["12-31"],
+        holidays=["2026-06-01"],
+        overrides={"2026-12-24": [["09:00", "12:00"]]},
+        breaks=[{"date": "2026-06-02", "start": "10:00", "end": "11:00"}],
+    )
+    start_us, end_us = at("2020-03-02T10:00:00"), at("2030-03-02T10:00:00")
+    worked_us = cal.elapsed(start_us, end_us)
+
+    def fastest_us(ask: Callable[[], object]) -> float:
+        return min(timeit.repeat(ask, number=200, repeat=20)) / 200 * 1e6
+
+    assert fastest_us(lambda: cal.elapsed(start_us, end_us)) < 50
+    assert fastest_us(lambda: cal.due_at(start_us, worked_us)) < 50
