@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.config.duration import seconds
 from services.stream.producer import Connection
+
+
+def _horizon(text: str) -> str:
+    if not 3600 <= seconds(text) <= 30 * 86_400:
+        raise ValueError(f"'{text}' is less than 1h or more than 30d")
+    return text
 
 
 class Environment(BaseSettings):
@@ -43,6 +51,11 @@ class Environment(BaseSettings):
         "",
         description="Addresses and networks of the proxies before ingest, separated by commas: their "
         "X-Forwarded-For is believed where a source has `allow_from`.",
+    )
+    dedupe_horizon: Annotated[str, AfterValidator(_horizon)] = Field(
+        "72h",
+        description="How long ingest remembers what it has taken, from 1h to 30d. The default is three times the longest "
+        "that a helpdesk sends again. About 200 bytes of Redis for each event.",
     )
     produce_deadline_s: float = Field(5.0, gt=0, le=60, description="How long ingest waits for Kafka's ack.")
     data_dir: Path = Field(

@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from schemas.failure import NotNow
 from services import clock
 from services.config.document import Document
+from services.config.duration import seconds
 from services.config.environment import Environment
 from services.ingest import dedupe as memory
 from services.ingest import routes
@@ -128,7 +129,7 @@ async def serve(
             document,
             environment,
             producer,
-            memory.RedisDedupe(redis, measures.degraded.inc),
+            memory.RedisDedupe(redis, measures.degraded.inc, horizon_s=seconds(environment.dedupe_horizon)),
             health=health,
             measures=measures,
             names=names,

@@ -21,13 +21,14 @@ from schemas.failure import NotNow
 from services.clock import steady_s
 
 HORIZON_S: Final = 72 * 3600
-"""How long an id is remembered: three times the longest period over which a vendor retries (24 hours)."""
+"""How long an id is remembered where nothing else is said (``DESKPULSE_DEDUPE_HORIZON``): three times the longest
+period over which a vendor retries (24 hours)."""
 
 PREFIX: Final = "deskpulse:seen:"
 
 
 class Dedupe(Protocol):
-    """Remembers ids for :data:`HORIZON_S`. Neither method raises when the memory is away."""
+    """Remembers ids for a time, :data:`HORIZON_S` by default. Neither method raises when the memory is away."""
 
     async def seen(self, ids: Sequence[str]) -> list[bool]:
         """For each id whether it was marked; all ``False`` when that cannot be known."""

@@ -24,7 +24,7 @@ from services.config.document import parse
 from services.config.environment import Environment
 from services.embedded.port import free_port
 from services.ingest.app import build, serve
-from services.ingest.dedupe import RedisDedupe, client
+from services.ingest.dedupe import PREFIX, RedisDedupe, client
 from services.ingest.intake import TopicNames
 from services.ingest.measures import Measures
 from services.ingest.raw import delivery_of
@@ -369,7 +369,12 @@ async def test_without_redis_webhooks_are_taken_all_the_same_and_copies_carry_th
 async def process(bootstrap: str, redis_url: str, names: TopicNames) -> AsyncIterator[tuple[str, asyncio.Event, Any]]:
     """The whole service on a free port: its URL, the event that stops it, and its task."""
     settings = Environment(
-        kafka_bootstrap=bootstrap, redis_url=redis_url, ingest_port=0, produce_deadline_s=30, spool_max_bytes=0
+        kafka_bootstrap=bootstrap,
+        redis_url=redis_url,
+        ingest_port=0,
+        produce_deadline_s=30,
+        spool_max_bytes=0,
+        dedupe_horizon="2h",
     )
     stop, url = asyncio.Event(), asyncio.get_running_loop().create_future()
     task = asyncio.create_task(
@@ -419,6 +424,11 @@ async def test_a_stop_lets_the_request_in_flight_finish_and_its_event_is_in_kafk
         await asyncio.wait_for(task, 30)
     assert answer.startswith(b"HTTP/1.1 200")
     assert b'"accepted":1' in answer
+    memory = client(redis_db)
+    remembered = [await memory.ttl(key) async for key in memory.scan_iter(match=f"{PREFIX}*")]
+    await memory.aclose()
+    assert len(remembered) == 1
+    assert 7000 < remembered[0] <= 7200, "as long as DESKPULSE_DEDUPE_HORIZON says"
     seen = Ingest(httpx.AsyncClient(), port, CollectorRegistry(), kafka.bootstrap, names)
     assert len(await seen.written(names.tickets)) == 1
 
