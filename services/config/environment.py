@@ -54,8 +54,8 @@ class Environment(BaseSettings):
     )
     dedupe_horizon: Annotated[str, AfterValidator(_horizon)] = Field(
         "72h",
-        description="How long ingest remembers what it has taken, from 1h to 30d. The default is three times the longest "
-        "that a helpdesk sends again. About 200 bytes of Redis for each event.",
+        description="How long ingest remembers what it has taken, from 1h to 30d. The default is three times the "
+        "longest that a helpdesk sends again. About 200 bytes of Redis for each event.",
     )
     produce_deadline_s: float = Field(5.0, gt=0, le=60, description="How long ingest waits for Kafka's ack.")
     data_dir: Path = Field(
