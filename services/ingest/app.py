@@ -119,6 +119,7 @@ async def serve(
     producer = Producer(environment.kafka(), client_id="deskpulse-ingest")
     redis = memory.client(environment.redis())
     measures = Measures(registry)
+    dedupe = memory.RedisDedupe(redis, measures.degraded.inc, horizon_s=seconds(environment.dedupe_horizon))
     health = Health()
     spool = await _spool(environment, document, measures)
     health.check("kafka", lambda: _kafka_problem(producer, spool))
@@ -129,7 +130,7 @@ async def serve(
             document,
             environment,
             producer,
-            memory.RedisDedupe(redis, measures.degraded.inc, horizon_s=seconds(environment.dedupe_horizon)),
+            dedupe,
             health=health,
             measures=measures,
             names=names,
@@ -157,6 +158,7 @@ async def serve(
         if spool is not None:
             await spool.close()
         await producer.stop()
+        await dedupe.flushed()
         await redis.aclose()
         log.info("stopped")
 

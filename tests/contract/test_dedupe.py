@@ -69,10 +69,12 @@ async def test_redis_is_told_to_forget_at_the_horizon_counted_from_the_first_mar
     redis = client(redis_db)
     dedupe = RedisDedupe(redis, lambda: None, deadline_s=5)
     await dedupe.mark(["a"])
+    await dedupe.flushed()
     await redis.expire(PREFIX + "a", 100)
     await dedupe.mark(["a"])
-    assert 0 < await redis.ttl(PREFIX + "a") <= 100
     await dedupe.mark(["b"])
+    await dedupe.flushed()
+    assert 0 < await redis.ttl(PREFIX + "a") <= 100
     assert HORIZON_S - 60 < await redis.ttl(PREFIX + "b") <= HORIZON_S
     await redis.aclose()
 
@@ -106,6 +108,61 @@ async def test_redis_is_asked_again_after_its_rest(redis_db: str) -> None:
     assert passed == [0, 0.5]
     await dead.aclose()
     await alive.aclose()
+
+
+@pytest.mark.redis
+async def test_a_mark_is_seen_here_at_once_and_by_others_after_the_next_trip(redis_db: str) -> None:
+    redis = client(redis_db)
+    here, there = (RedisDedupe(redis, lambda: pytest.fail("Redis is there"), deadline_s=5) for _ in range(2))
+    await here.mark(["a", "b"])
+    assert here._on_the_way == {"a", "b"}
+    assert await here.seen(["a", "c", "b"]) == [True, False, True]
+    assert await there.seen(["a", "c", "b"]) == [True, False, True]
+    assert not here._on_the_way
+    await redis.aclose()
+
+
+@pytest.mark.redis
+async def test_flushing_waits_for_every_mark_also_for_those_of_the_last_moment(redis_db: str) -> None:
+    redis = client(redis_db)
+    dedupe = RedisDedupe(redis, lambda: pytest.fail("Redis is there"), deadline_s=5)
+    asking = asyncio.create_task(dedupe.seen(["x"]))
+    await asyncio.sleep(0)
+    await dedupe.mark(["a"])
+    await dedupe.flushed()
+    assert await redis.exists(PREFIX + "a") == 1
+    assert await asking == [False]
+    await redis.aclose()
+
+
+@pytest.mark.redis
+async def test_a_redis_that_takes_only_commands_of_one_key_is_asked_key_by_key(redis_db: str) -> None:
+    redis = client(redis_db)
+    await redis.execute_command("ACL", "SETUSER", "narrow", "on", "nopass", "~*", "-@all", "+set", "+exists")
+    narrow = client(redis_db.replace("redis://", "redis://narrow:any@"))
+    dedupe = RedisDedupe(narrow, lambda: pytest.fail("Redis is there"), deadline_s=5)
+    try:
+        await dedupe.mark(["a"])
+        assert await dedupe.seen(["b", "a"]) == [False, True]
+        await dedupe.flushed()
+        assert await dedupe.seen(["a", "b"]) == [True, False]
+    finally:
+        await redis.execute_command("ACL", "DELUSER", "narrow")
+        await narrow.aclose()
+        await redis.aclose()
+
+
+async def test_marks_that_redis_never_got_are_counted_and_forgotten() -> None:
+    steady = Steady()
+    passed: list[float] = []
+    redis = client(f"redis://127.0.0.1:{free_port()}")
+    dedupe = RedisDedupe(redis, lambda: passed.append(steady.now_s), steady, deadline_s=5)
+    await dedupe.mark(["a"])
+    assert await dedupe.seen(["a"]) == [True]
+    await dedupe.flushed()
+    assert (passed, dedupe._on_the_way) == ([0], set())
+    assert await dedupe.seen(["a"]) == [False]
+    await redis.aclose()
 
 
 async def test_copies_of_a_delivery_take_turns_and_others_do_not_wait() -> None:
