@@ -16,7 +16,7 @@ from structlog.stdlib import BoundLogger
 from schemas.failure import NotNow
 from services import clock
 from services.alerts.alerting import Alerting
-from services.alerts.api import alerts, configuration, deliveries, kpis, stream, tickets, timers
+from services.alerts.api import alerts, configuration, deliveries, kpis, receivers, stream, tickets, timers
 from services.alerts.api.dependencies import GUARDS, Context, Streams
 from services.alerts.feed import Feed
 from services.alerts.measures import Transitions
@@ -85,6 +85,7 @@ def build(
     app.include_router(stream.router, dependencies=GUARDS)
     app.include_router(alerts.router, dependencies=GUARDS)
     app.include_router(deliveries.router, dependencies=GUARDS)
+    app.include_router(receivers.router, dependencies=GUARDS)
     app.include_router(configuration.router, dependencies=GUARDS)
     app.include_router(probes.router(health, registry))
     openapi.describe(app, _EVERYWHERE, "/v1/")

@@ -4,37 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final
 
-import msgspec
 import structlog
+from msgspec.structs import replace
 from structlog.stdlib import BoundLogger
 
 from schemas import codec
+from schemas.alert import AlertEvent
 from schemas.failure import NotNow
+from services.alerts import digest as digests
 from services.alerts import route
-from services.alerts.delivery import Delivered, Delivery, DeliveryState, Outcome, Refused, next_attempt_us
+from services.alerts.delivery import (
+    Delivered,
+    Delivery,
+    DeliveryState,
+    Kind,
+    Outcome,
+    Rate,
+    Refused,
+    next_attempt_us,
+)
 from services.alerts.measures import Measures
-from services.alerts.store import AlertStore, Claim, Queue, Store
+from services.alerts.message import Gathered, Message, Notice, Over, Trial
+from services.alerts.notify.channels import Channel
+from services.alerts.store import AlertStore, Claim, Member, Queue, Settlement, Store
 
-LEASE_US: Final = 60_000_000
-"""Four times what an attempt may take: a message that is due again was not being sent."""
+LEASE_US: Final = 120_000_000
+"""More than the longest attempt may take: a message that is due again was not being sent."""
 AT_ONCE: Final = 4
 """Messages on their way to one receiver at a time, each about another alert."""
 _LOOK_S: Final = 0.5
 
+Met = Callable[[Sequence[AlertEvent]], Awaitable[frozenset[str]]]
+"""Which of these events (by id) are about something that is no longer so. May raise ``NotNow``."""
 
-class Channel(Protocol):
-    """How to reach one receiver."""
 
-    @property
-    def address(self) -> str:
-        """A digest of where it is."""
-
-    async def send(self, message_id: str, body: bytes, at_us: int) -> Outcome:
-        """One bounded attempt that does not raise."""
+async def _nothing_met(events: Sequence[AlertEvent]) -> frozenset[str]:
+    return frozenset()
 
 
 class Deliverer:
@@ -50,6 +59,9 @@ class Deliverer:
         store: Store,
         measures: Measures,
         now_us: Callable[[], int],
+        *,
+        rate: Rate | None = None,
+        met: Met = _nothing_met,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.wake = asyncio.Event()
@@ -59,6 +71,8 @@ class Deliverer:
         self._queue: Queue = store
         self._measures = measures
         self._now_us = now_us
+        self._rate = rate
+        self._met = met
         self._jitter = jitter
         self._log: BoundLogger = structlog.get_logger("deliver").bind(receiver=receiver)
 
@@ -69,21 +83,12 @@ class Deliverer:
 
     async def once(self) -> bool:
         """Deals with the next message that is due; False when there is none."""
-        claim = await self._queue.claim(self._receiver, self._now_us(), LEASE_US)
+        claim = await self._queue.claim(self._receiver, self._now_us(), LEASE_US, self._rate)
         if claim is None:
             return False
-        before = claim.delivery
-        after = await self._attempted(claim)
-        if await self._queue.settle(claim, after, self._now_us()) and after.state is not DeliveryState.PENDING:
-            self._measures.deliveries.labels(self._receiver, after.state.value).inc()
-            self._log.info(
-                "delivery_settled",
-                outcome=after.state.value,
-                attempts=after.attempts,
-                problem=after.problem,
-                alert_id=before.alert_id,
-                transition=before.transition,
-            )
+        done = await self._dealt_with(claim)
+        if await self._queue.settle(claim, done, self._now_us()):
+            self._told(done)
         self.wake.set()  # the next message about the same alert waited for this one
         return True
 
@@ -98,35 +103,111 @@ class Deliverer:
                 await asyncio.wait_for(self.wake.wait(), _LOOK_S)
             self.wake.clear()
 
-    async def _attempted(self, claim: Claim) -> Delivery:
+    async def _dealt_with(self, claim: Claim) -> Settlement:
         message = claim.delivery
-        disabled = (await self._queue.disabled()).get(self._receiver)
-        if disabled is not None and disabled["address"] == self._channel.address:
-            return _settled(message, DeliveryState.DISABLED, "the receiver is switched off")
+        if message.kind is Kind.DIGEST:
+            return await self._digest(claim)
+        if await self._is_off():
+            return Settlement(_settled(message, DeliveryState.DISABLED, _OFF), unsent=True)
+        if message.kind is Kind.TEST:
+            return self._after(message, await self._tried(Trial(message.delivery_id, self._receiver)))
+        if message.kind is Kind.DIGEST_END:
+            return self._after(message, await self._tried(Over(message.delivery_id, message.event_id)))
         event = codec.decode_alert(claim.body)
-        told = await self._queue.told(message.alert_id, self._receiver)
-        match route.worth(event, await self._store.alert(message.alert_id), told=told):
-            case route.Worth.OVERTAKEN:
-                return _settled(message, DeliveryState.OVERTAKEN, None)
-            case route.Worth.UNNEEDED:
-                return _settled(message, DeliveryState.UNNEEDED, None)
-            case route.Worth.SEND:
-                pass
-        outcome = await self._channel.send(message.delivery_id, claim.body, self._now_us())
+        told, handle = await self._queue.told(message.alert_id, self._receiver)
+        met = await self._met((event,))
+        # The alert last, so that what happened during the other look-ups is seen.
+        current = await self._store.alert(message.alert_id)
+        worth = route.worth(event, current, told=told, met=event.event_id in met)
+        if worth is not route.Worth.SEND:
+            return Settlement(_settled(message, _UNSENT[worth], None), unsent=True)
+        outcome = await self._tried(Notice(message.delivery_id, event, claim.body, handle, told))
+        return self._after(message, outcome)
+
+    async def _digest(self, claim: Claim) -> Settlement:
+        message = claim.delivery
+        found = await self._queue.members(message.delivery_id)
+        if await self._is_off():
+            off = tuple(_settled(member.delivery, DeliveryState.DISABLED, _OFF) for member in found)
+            return Settlement(_settled(message, DeliveryState.DISABLED, _OFF), unsent=True, members=off)
+        events = [codec.decode_alert(member.body) for member in found]
+        met = await self._met(events)
+        left: list[tuple[Member, AlertEvent]] = []
+        dropped: list[Delivery] = []
+        for member, event in zip(found, events, strict=True):
+            worth = route.worth(event, member.alert, told=member.told, met=event.event_id in met)
+            if worth is route.Worth.SEND:
+                left.append((member, event))
+            else:
+                dropped.append(_settled(member.delivery, _UNSENT[worth], None))
+        if not left:
+            outcome: Outcome = Delivered()
+            if message.attempts or claim.again:  # perhaps it opened something when it was sent before
+                outcome = await self._tried(Over(message.delivery_id, message.delivery_id))
+            over = _settled(message, DeliveryState.OVERTAKEN, None)
+            return Settlement(over, unsent=True, members=tuple(dropped))
+        digest = digests.compose(message.delivery_id, self._receiver, [event for _, event in left])
+        bodies = {event.event_id: member.body for member, event in left}
+        handles = {member.delivery.alert_id: member.handle for member, _ in left if member.handle is not None}
+        outcome = await self._tried(
+            Gathered(message.delivery_id, digest, tuple(bodies[event.event_id] for event in digest.events), handles)
+        )
+        done = self._after(replace(message, alerts=len(left)), outcome)
+        kept = [member.delivery for member, _ in left]
+        if done.after.state is not DeliveryState.PENDING:
+            kept = [replace(_settled(one, done.after.state, done.after.problem), attempts=1) for one in kept]
+        heard = frozenset(one.delivery_id for one in kept) if done.told else frozenset()
+        return replace(done, members=(*dropped, *kept), heard=heard)
+
+    async def _tried(self, message: Message) -> Outcome:
+        outcome = await self._channel.send(message, self._now_us())
         self._measures.attempts.labels(self._receiver, type(outcome).__name__.lower()).inc()
-        message = msgspec.structs.replace(message, attempts=message.attempts + 1)
+        if isinstance(outcome, Refused) and outcome.gone:
+            await self._queue.disable(self._receiver, self._channel.address, outcome.problem, self._now_us())
+            self._log.error("receiver_disabled", why=outcome.problem)
+        return outcome
+
+    async def _is_off(self) -> bool:
+        disabled = (await self._queue.disabled()).get(self._receiver)
+        return disabled is not None and disabled["address"] == self._channel.address
+
+    def _after(self, message: Delivery, outcome: Outcome) -> Settlement:
+        message = replace(message, attempts=message.attempts + 1)
         if isinstance(outcome, Delivered):
-            return _settled(message, DeliveryState.DELIVERED, None)
+            done = _settled(message, DeliveryState.DELIVERED, None)
+            return Settlement(done, told=True, handle=outcome.handle)
         if isinstance(outcome, Refused):
-            if outcome.gone:
-                await self._queue.disable(self._receiver, self._channel.address, outcome.problem, self._now_us())
-                self._log.error("receiver_disabled", why=outcome.problem)
-            return _settled(message, DeliveryState.REFUSED, outcome.problem)
+            return Settlement(_settled(message, DeliveryState.REFUSED, outcome.problem))
         next_us = next_attempt_us(message.attempts, outcome.after_s, self._now_us(), self._jitter())
         if next_us is None:
-            return _settled(message, DeliveryState.GIVEN_UP, outcome.problem)
-        return msgspec.structs.replace(message, next_us=next_us, problem=outcome.problem)
+            given_up = _settled(message, DeliveryState.GIVEN_UP, outcome.problem)
+            return Settlement(given_up, told=outcome.perhaps)
+        again = replace(message, next_us=next_us, problem=outcome.problem)
+        return Settlement(again, told=outcome.perhaps, perhaps=outcome.perhaps)
+
+    def _told(self, done: Settlement) -> None:
+        """Metrics and the log of what was settled for good."""
+        for settled in (done.after, *done.members):
+            if settled.state in (DeliveryState.PENDING, DeliveryState.GATHERED):
+                continue
+            self._measures.deliveries.labels(self._receiver, settled.state.value).inc()
+            self._log.info(
+                "delivery_settled",
+                outcome=settled.state.value,
+                attempts=settled.attempts,
+                problem=settled.problem,
+                alert_id=settled.alert_id,
+                transition=settled.transition,
+                digest_id=settled.digest_id,
+            )
+
+
+_OFF: Final = "the receiver is switched off"
+_UNSENT: Final = {
+    route.Worth.OVERTAKEN: DeliveryState.OVERTAKEN,
+    route.Worth.UNNEEDED: DeliveryState.UNNEEDED,
+}
 
 
 def _settled(message: Delivery, state: DeliveryState, problem: str | None) -> Delivery:
-    return msgspec.structs.replace(message, state=state, problem=problem)
+    return replace(message, state=state, problem=problem)

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
-from schemas.alert import AlertEvent
+from schemas.alert import AlertEvent, AlertState
+from schemas.instant import to_rfc3339
 from schemas.ticket import event_id
+from services.config.duration import seconds
+from services.config.receiver import Digest
+
+
+class Kind(StrEnum):
+    """What a message is: about one alert, about many, the end of everything a digest told of, or a trial."""
+
+    ALERT = "alert"
+    DIGEST = "digest"
+    DIGEST_END = "digest_end"
+    TEST = "test"
 
 
 class DeliveryState(StrEnum):
     """Where a message stands. Metric label, log field and API value."""
 
     PENDING = "pending"
+    GATHERED = "gathered"
+    """In a digest that is on its way."""
     DELIVERED = "delivered"
     OVERTAKEN = "overtaken"
     UNNEEDED = "unneeded"
@@ -24,10 +38,16 @@ class DeliveryState(StrEnum):
     DISABLED = "disabled"
 
 
+DEAD: Final = frozenset({DeliveryState.REFUSED, DeliveryState.GIVEN_UP, DeliveryState.DISABLED})
+"""The receiver never took it, and nobody tries any more. It can be sent again by hand."""
+
+
 class Delivery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``delivery_id`` is the same for every attempt, also after a crash: receivers know a repetition by it.
 
     ``problem`` says why the last attempt failed, in a few words and without anything that the receiver sent.
+    ``digest_id`` is the digest that the message went out with, ``alerts`` how many a digest told of, ``ends`` whether
+    it tells the end of its alert. What is about no single alert has its own id for ``alert_id`` and ``event_id``.
     """
 
     delivery_id: str
@@ -40,19 +60,36 @@ class Delivery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: DeliveryState = DeliveryState.PENDING
     attempts: int = 0
     problem: str | None = None
+    kind: Kind = Kind.ALERT
+    ends: bool = False
+    digest_id: str | None = None
+    alerts: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Beyond ``after`` messages in ``per_us``, those of ``every_us`` go out as one digest."""
+
+    after: int
+    per_us: int
+    every_us: int
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver took it."""
+    """The receiver took it. ``handle`` is what later messages about the same alert need, such as a thread."""
+
+    handle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Not now. ``after_s`` is what the receiver asked for, if it did."""
+    """Not now. ``after_s`` is what the receiver asked for, if it did. ``perhaps``: it may have taken the message
+    without our hearing of it, so the next attempt must be the same message."""
 
     problem: str
     after_s: float | None = None
+    perhaps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +118,41 @@ def first(event: AlertEvent, receiver: str, at_us: int) -> Delivery:
         transition=event.transition.value,
         created_us=at_us,
         next_us=at_us,
+        ends=event.alert.state is AlertState.RESOLVED,
     )
+
+
+def own(kind: Kind, delivery_id: str, receiver: str, at_us: int) -> Delivery:
+    """A message that is about no single alert, due at once."""
+    return Delivery(
+        delivery_id=delivery_id,
+        receiver=receiver,
+        alert_id=delivery_id,
+        event_id=delivery_id,
+        transition=kind.value,
+        created_us=at_us,
+        next_us=at_us,
+        kind=kind,
+    )
+
+
+def rate(gathering: Digest | None) -> Rate | None:
+    """What the document says, in microseconds."""
+    if gathering is None:
+        return None
+    return Rate(gathering.after, seconds(gathering.per) * 1_000_000, seconds(gathering.every) * 1_000_000)
+
+
+def shown(delivery: Delivery) -> dict[str, Any]:
+    """As JSON for people: instants as RFC 3339, and every field that answers a question."""
+    found: dict[str, Any] = to_builtins(delivery)
+    found |= {"state": delivery.state.value, "attempts": delivery.attempts, "problem": delivery.problem}
+    found |= {"kind": delivery.kind.value, "digest_id": delivery.digest_id}
+    found.pop("ends", None)
+    found["created_at"] = to_rfc3339(found.pop("created_us"))
+    next_us = found.pop("next_us")
+    found["next_attempt_at"] = to_rfc3339(next_us) if delivery.state is DeliveryState.PENDING else None
+    return found
 
 
 def next_attempt_us(attempts: int, asked_s: float | None, at_us: int, jitter: float) -> int | None:

@@ -38,15 +38,51 @@ def listing(state: str, severity: str) -> str:
 
 
 def due(receiver: str) -> str:
-    """Sorted set of delivery ids by when they are to be tried, in microseconds."""
+    """Sorted set of delivery ids by when they are to be tried, in microseconds: those never sent."""
     return f"{PREFIX}due:{receiver}"
 
 
+def retry(receiver: str) -> str:
+    """As :func:`due`, of those that must be sent as they are: perhaps the receiver has them already."""
+    return f"{PREFIX}retry:{receiver}"
+
+
+def sent(receiver: str) -> str:
+    """Sorted set of the delivery ids that went out, by when: what the rate is counted by."""
+    return f"{PREFIX}sent:{receiver}"
+
+
+def gather(receiver: str) -> str:
+    """String: until when messages are gathered, in microseconds. Absent while they go out at once."""
+    return f"{PREFIX}gather:{receiver}"
+
+
+def gathered(receiver: str) -> str:
+    """Hash of alert ids to the digest that holds their newest message."""
+    return f"{PREFIX}gathered:{receiver}"
+
+
+def digest(digest_id: str) -> str:
+    """List of the delivery ids that a digest was made of."""
+    return f"{PREFIX}digest:{digest_id}"
+
+
 def delivery(delivery_id: str) -> str:
-    """Hash: ``json`` (the delivery) and ``event`` (the body)."""
+    """Hash: ``json`` (the delivery), ``event`` (the body), ``digest`` (while it is gathered in that one), ``flying``
+    (from claim to settlement)."""
     return f"{PREFIX}delivery:{delivery_id}"
 
 
 def told(alert_id: str) -> str:
     """Set of the receivers that took a message about the alert."""
     return f"{PREFIX}told:{alert_id}"
+
+
+def handles(alert_id: str) -> str:
+    """Hash of receivers to what they gave for later messages about the alert."""
+    return f"{PREFIX}handles:{alert_id}"
+
+
+def opened(digest_id: str) -> str:
+    """Set of the alerts that a digest opened one incident for, and that have not ended."""
+    return f"{PREFIX}open:{digest_id}"

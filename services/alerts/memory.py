@@ -6,12 +6,25 @@ from collections.abc import Collection, Sequence
 from itertools import count
 from typing import Any
 
+from msgspec.structs import replace
+
 from schemas import codec
 from schemas.alert import Alert, AlertEvent, AlertState, Severity
 from schemas.instant import from_datetime
-from services.alerts.delivery import Delivery, DeliveryState
+from services.alerts.delivery import DEAD, Delivery, DeliveryState, Kind, Rate, own
 from services.alerts.state import Step
-from services.alerts.store import RESOLVED_KEPT_US, SETTLED_KEPT_US, TRANSITIONS_KEPT, Claim, place
+from services.alerts.store import (
+    DIGEST_MOST,
+    RESOLVED_KEPT_US,
+    SETTLED_KEPT_US,
+    TRANSITIONS_KEPT,
+    Claim,
+    Member,
+    Settlement,
+    anew,
+    place,
+    resendable,
+)
 
 
 class MemoryStore:
@@ -25,6 +38,15 @@ class MemoryStore:
         self._queue: dict[str, Delivery] = {}
         self._bodies: dict[str, bytes] = {}
         self._due_us: dict[str, int] = {}
+        self._retry_us: dict[str, int] = {}
+        self._sent_us: dict[str, int] = {}
+        self._gather_us: dict[str, int] = {}
+        self._flying: set[str] = set()
+        self._digests: dict[str, list[str]] = {}
+        self._gathered: dict[str, str] = {}
+        self._holding: dict[tuple[str, str], str] = {}
+        self._handles: dict[tuple[str, str], str] = {}
+        self._open: dict[str, set[str]] = {}
         self._settled_us: dict[str, int] = {}
         self._leases: dict[tuple[str, str], tuple[str, int]] = {}
         self._told: set[tuple[str, str]] = set()
@@ -94,52 +116,210 @@ class MemoryStore:
                 del self._settled_us[delivery_id], self._queue[delivery_id], self._bodies[delivery_id]
         return len(old)
 
-    async def claim(self, receiver: str, at_us: int, lease_us: int) -> Claim | None:
-        for delivery_id, due_us in sorted(self._due_us.items(), key=lambda item: (item[1], item[0])):
+    async def claim(self, receiver: str, at_us: int, lease_us: int, rate: Rate | None = None) -> Claim | None:
+        for delivery_id in self._due(self._retry_us, receiver, at_us):
             delivery = self._queue[delivery_id]
-            if due_us > at_us or delivery.receiver != receiver:
+            if self._held(receiver, delivery.alert_id, at_us):
                 continue
-            holder = self._leases.get((receiver, delivery.alert_id))
-            if holder is not None and holder[1] > at_us:
-                continue
-            lease = f"lease-{next(self._number)}"
-            self._leases[receiver, delivery.alert_id] = (lease, at_us + lease_us)
-            self._due_us[delivery_id] = at_us + lease_us
-            return Claim(delivery, self._bodies[delivery_id], lease)
+            again = delivery_id in self._flying
+            if again:
+                parts = self._digests.get(delivery_id, ()) if delivery.kind is Kind.DIGEST else (delivery_id,)
+                known = [self._queue[part] for part in parts]
+                self._told |= {(d.alert_id, receiver) for d in known if d.kind is Kind.ALERT and not d.ends}
+            return self._taken(delivery, at_us, lease_us, again=again)
+        gather_us = self._gather_us.get(receiver) if rate is not None else None
+        if rate is not None and gather_us is not None:
+            if at_us < gather_us:
+                return None
+            members = [
+                self._queue[delivery_id]
+                for delivery_id in self._due(self._due_us, receiver, at_us)[:DIGEST_MOST]
+                if not self._held(receiver, self._queue[delivery_id].alert_id, at_us)
+            ]
+            if len(members) > 1:
+                return self._formed(receiver, members, rate, at_us, lease_us)
+            del self._gather_us[receiver]
+        due = self._due(self._due_us, receiver, at_us)
+        if rate is not None and due and gather_us is None:
+            recent = {key: us for key, us in self._sent_us.items() if us > at_us - rate.per_us}
+            self._sent_us = recent
+            if sum(self._queue[key].receiver == receiver for key in recent) >= rate.after:
+                self._gather_us[receiver] = at_us + rate.every_us
+                return None
+        for delivery_id in due:
+            delivery = self._queue[delivery_id]
+            if not self._held(receiver, delivery.alert_id, at_us):
+                if rate is not None:
+                    self._sent_us[delivery_id] = at_us
+                return self._taken(delivery, at_us, lease_us)
         return None
 
-    async def settle(self, claim: Claim, after: Delivery, at_us: int) -> bool:
+    def _formed(self, receiver: str, members: list[Delivery], rate: Rate, at_us: int, lease_us: int) -> Claim:
+        digest = own(Kind.DIGEST, f"digest-{next(self._number)}", receiver, at_us)
+        digest_id = digest.delivery_id
+        self._queue[digest_id], self._bodies[digest_id] = digest, b""
+        self._digests[digest_id] = [member.delivery_id for member in members]
+        for member in members:
+            del self._due_us[member.delivery_id]
+            self._gathered[member.delivery_id] = digest_id
+            self._holding[receiver, member.alert_id] = digest_id
+        self._sent_us[digest_id] = at_us
+        if len(members) >= DIGEST_MOST:
+            self._gather_us[receiver] = at_us
+        elif len(members) > rate.after:
+            self._gather_us[receiver] = at_us + rate.every_us
+        else:
+            del self._gather_us[receiver]
+        return self._taken(digest, at_us, lease_us)
+
+    def _due(self, queue: dict[str, int], receiver: str, at_us: int) -> list[str]:
+        waiting = [(us, key) for key, us in queue.items() if us <= at_us and self._queue[key].receiver == receiver]
+        return [key for _, key in sorted(waiting)]
+
+    def _held(self, receiver: str, alert_id: str, at_us: int) -> bool:
+        names = (alert_id, self._holding.get((receiver, alert_id), ""))
+        return any(self._leases.get((receiver, name), ("", at_us))[1] > at_us for name in names)
+
+    def _taken(self, delivery: Delivery, at_us: int, lease_us: int, *, again: bool = False) -> Claim:
+        lease = f"lease-{next(self._number)}"
+        self._leases[delivery.receiver, delivery.alert_id] = (lease, at_us + lease_us)
+        self._due_us.pop(delivery.delivery_id, None)
+        self._retry_us[delivery.delivery_id] = at_us + lease_us
+        self._flying.add(delivery.delivery_id)
+        return Claim(delivery, self._bodies[delivery.delivery_id], lease, again)
+
+    async def settle(self, claim: Claim, done: Settlement, at_us: int) -> bool:
+        after = done.after
         holder = self._leases.get((after.receiver, after.alert_id))
         if holder is None or holder[0] != claim.lease:
             return False
         del self._leases[after.receiver, after.alert_id]
+        self._flying.discard(after.delivery_id)
         self._queue[after.delivery_id] = after
+        if done.unsent:
+            self._sent_us.pop(after.delivery_id, None)
+        if done.told and after.kind is Kind.ALERT:
+            self._heard(after, done.handle, at_us, alone=True)
+        self._due_us.pop(after.delivery_id, None)
+        self._retry_us.pop(after.delivery_id, None)
         if after.state is DeliveryState.PENDING:
-            self._due_us[after.delivery_id] = after.next_us
-            return True
-        del self._due_us[after.delivery_id]
-        self._settled_us[after.delivery_id] = at_us
-        if after.state is DeliveryState.DELIVERED:
-            self._told.add((after.alert_id, after.receiver))
+            same = done.perhaps or after.kind is not Kind.ALERT
+            (self._retry_us if same else self._due_us)[after.delivery_id] = after.next_us
+        else:
+            self._settled_us[after.delivery_id] = at_us
+            if after.ends:
+                self._ended(after.alert_id, after.receiver, at_us)
+        for member in done.members:
+            if member.delivery_id in done.heard:
+                self._heard(member, done.handle, at_us, alone=False)
+            if member.state is DeliveryState.GATHERED:
+                continue
+            self._queue[member.delivery_id] = member
+            self._gathered.pop(member.delivery_id, None)
+            if self._holding.get((after.receiver, member.alert_id)) == after.delivery_id:
+                del self._holding[after.receiver, member.alert_id]
+            self._settled_us[member.delivery_id] = at_us
+            if member.ends:
+                self._ended(member.alert_id, after.receiver, at_us)
         return True
 
-    async def told(self, alert_id: str, receiver: str) -> bool:
-        return (alert_id, receiver) in self._told
+    def _heard(self, delivery: Delivery, handle: str | None, at_us: int, *, alone: bool) -> None:
+        key = (delivery.alert_id, delivery.receiver)
+        self._told.add(key)
+        known = self._handles.get(key)
+        if not handle or delivery.ends or known == handle:
+            return
+        if known is not None:
+            if not alone and not known.startswith("digest:"):
+                return
+            self._ended(*key, at_us)
+        self._handles[key] = handle
+        if handle.startswith("digest:"):
+            self._open.setdefault(handle.removeprefix("digest:"), set()).add(delivery.alert_id)
+
+    def _ended(self, alert_id: str, receiver: str, at_us: int) -> None:
+        handle = self._handles.get((alert_id, receiver), "")
+        digest_id = handle.removeprefix("digest:")
+        still_open = self._open.get(digest_id, set())
+        if not handle.startswith("digest:") or alert_id not in still_open:
+            return
+        still_open.discard(alert_id)
+        if still_open:
+            return
+        over = replace(own(Kind.DIGEST_END, f"{digest_id}:end", receiver, at_us), event_id=digest_id)
+        self._enqueue(replace(over, digest_id=digest_id))
+
+    def _enqueue(self, delivery: Delivery) -> None:
+        self._queue[delivery.delivery_id], self._bodies[delivery.delivery_id] = delivery, b""
+        self._retry_us[delivery.delivery_id] = delivery.next_us
+
+    async def members(self, digest_id: str) -> list[Member]:
+        found = []
+        for delivery_id in self._digests.get(digest_id, ()):
+            if self._gathered.get(delivery_id) == digest_id:
+                delivery = self._shown(delivery_id)
+                told, handle = await self.told(delivery.alert_id, delivery.receiver)
+                alert = self.alerts.get(delivery.alert_id)
+                found.append(Member(delivery, self._bodies[delivery_id], alert, told, handle))
+        return found
+
+    async def told(self, alert_id: str, receiver: str) -> tuple[bool, str | None]:
+        return (alert_id, receiver) in self._told, self._handles.get((alert_id, receiver))
 
     async def next_due_us(self, receiver: str) -> int | None:
-        return min((us for key, us in self._due_us.items() if self._queue[key].receiver == receiver), default=None)
+        both = [*self._due_us.items(), *self._retry_us.items()]
+        return min((us for key, us in both if self._queue[key].receiver == receiver), default=None)
 
-    async def deliveries(self, states: Collection[DeliveryState], limit: int) -> list[Delivery]:
-        waiting = sorted(self._due_us, key=lambda key: (self._due_us[key], key))
+    async def deliveries(
+        self, states: Collection[DeliveryState], limit: int, receiver: str | None = None
+    ) -> list[Delivery]:
+        pending = self._due_us | self._retry_us | dict.fromkeys(self._gathered, 0)
+        waiting = sorted(pending, key=lambda key: (pending[key], key))
         settled = sorted(self._settled_us, key=lambda key: (self._settled_us[key], key), reverse=True)
-        found = [self._queue[delivery_id] for delivery_id in (*waiting, *settled)]
-        return [delivery for delivery in found if delivery.state in states][:limit]
+        found = [self._shown(delivery_id) for delivery_id in (*waiting, *settled)]
+        fitting = [d for d in found if d.state in states and receiver in (None, d.receiver)]
+        return fitting[:limit]
+
+    async def delivery(self, delivery_id: str) -> Delivery | None:
+        return self._shown(delivery_id) if delivery_id in self._queue else None
+
+    async def gathered(self, digest_id: str) -> list[Delivery]:
+        return [self._shown(delivery_id) for delivery_id in self._digests.get(digest_id, ())]
+
+    def _shown(self, delivery_id: str) -> Delivery:
+        delivery, digest_id = self._queue[delivery_id], self._gathered.get(delivery_id)
+        return delivery if digest_id is None else replace(delivery, state=DeliveryState.GATHERED, digest_id=digest_id)
+
+    async def enqueue(self, delivery: Delivery) -> None:
+        self._enqueue(delivery)
+
+    async def resend(self, delivery_id: str, at_us: int) -> bool:
+        dead = self._queue.get(delivery_id)
+        if dead is None or not resendable(dead):
+            return False
+        del self._settled_us[delivery_id]
+        self._enqueue_again(anew(dead, at_us))
+        for member_id in self._digests.get(delivery_id, ()):
+            member = self._queue[member_id]
+            if member.state in DEAD:
+                del self._settled_us[member_id]
+                self._queue[member_id] = anew(member, at_us)
+                self._gathered[member_id] = delivery_id
+                self._holding[member.receiver, member.alert_id] = delivery_id
+        return True
+
+    def _enqueue_again(self, delivery: Delivery) -> None:
+        self._queue[delivery.delivery_id] = delivery
+        self._retry_us[delivery.delivery_id] = delivery.next_us
 
     async def pending(self) -> int:
-        return len(self._due_us)
+        return len(self._due_us) + len(self._retry_us) + len(self._gathered)
 
     async def disable(self, receiver: str, address: str, why: str, at_us: int) -> None:
         self._disabled[receiver] = {"address": address, "why": why, "at_us": at_us}
+
+    async def enable(self, receiver: str) -> bool:
+        return self._disabled.pop(receiver, None) is not None
 
     async def disabled(self) -> dict[str, dict[str, Any]]:
         return dict(self._disabled)

@@ -16,7 +16,7 @@ class Worth(StrEnum):
     OVERTAKEN = "overtaken"
     """Something newer happened to the alert; its own message says all of it."""
     UNNEEDED = "unneeded"
-    """It ends an alert that this receiver never heard of."""
+    """It ends an alert that this receiver never heard of, or announces what is no longer so."""
 
 
 def receivers(routes: Sequence[Route], alert: Alert) -> tuple[str, ...]:
@@ -29,11 +29,15 @@ def matches(route: Route, alert: Alert) -> bool:
     return all(alert.labels.get(label) in values for label, values in route.match.items())
 
 
-def worth(event: AlertEvent, current: Alert | None, *, told: bool) -> Worth:
+def worth(event: AlertEvent, current: Alert | None, *, told: bool, met: bool = False) -> Worth:
     """``current`` is the alert as it stands now, ``None`` when it was forgotten; ``told`` whether this receiver ever
-    took a message about it."""
+    took a message about it; ``met`` whether what it warns of was done meanwhile, though the alert's end is not here
+    yet. Who was told before hears of that end; everybody else need not hear of the beginning."""
     if current is None or current.version > event.alert.version:
         return Worth.OVERTAKEN
-    if event.alert.state is AlertState.RESOLVED and not told:
+    ends = event.alert.state is AlertState.RESOLVED
+    if current.state is AlertState.RESOLVED and not ends:
+        return Worth.OVERTAKEN
+    if (ends and not told) or (met and not ends):
         return Worth.UNNEEDED
     return Worth.SEND

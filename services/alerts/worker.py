@@ -18,10 +18,14 @@ from schemas.alert import AlertEvent
 from schemas.envelope import alert_headers
 from schemas.failure import NotNow
 from services import clock
+from services.alerts import delivery
 from services.alerts.alerting import Alerting
 from services.alerts.deliver import Deliverer
 from services.alerts.measures import Measures, Transitions
-from services.alerts.notify.webhook import Webhook
+from services.alerts.notify.alertmanager import Alertmanager
+from services.alerts.notify.channels import channel
+from services.alerts.repush import Repush
+from services.alerts.standing import Standing
 from services.alerts.store import RedisStore, Store
 from services.config.document import Document
 from services.config.environment import Environment
@@ -29,6 +33,7 @@ from services.operate import probes, problem
 from services.operate.health import Health
 from services.operate.server import Server
 from services.state import client
+from services.state.partitions import Partitions
 from services.stream import runtime
 from services.stream.producer import Producer
 from services.stream.record import Outgoing, Record
@@ -60,8 +65,20 @@ async def run(
     writer, reader = client.writer(environment.redis()), client.reader(environment.redis())
     store, measures = RedisStore(writer, reader), Measures(registry)
     producer = Producer(connection, f"{group}-{os.getpid()}")
-    webhooks = {name: Webhook(receiver.webhook) for name, receiver in document.receivers.items()}
-    deliverers = {name: Deliverer(name, webhook, store, measures, clock.now_us) for name, webhook in webhooks.items()}
+    channels = {name: channel(document, name) for name in document.receivers}
+    standing = Standing(reader, Partitions(reader))
+    deliverers = {
+        name: Deliverer(
+            name,
+            found,
+            store,
+            measures,
+            clock.now_us,
+            rate=delivery.rate(document.receivers[name].gathering),
+            met=standing.met,
+        )
+        for name, found in channels.items()
+    }
     news, counted = News([deliverer.wake for deliverer in deliverers.values()]), Transitions(registry)
 
     def heard(event: AlertEvent) -> None:
@@ -76,9 +93,13 @@ async def run(
     handler = Announcements(alerting, measures)
     runtime.agent(app, sla_topic, handler, producer=producer, dead_letters=dead_letters, pulse=health)
     runtime.background(app, "relay", Relay(store, producer, alerts_topic, health, news).run)
-    runtime.background(app, "keeper", Keeper(alerting, store, measures, health, sorted(webhooks)).run)
+    runtime.background(app, "keeper", Keeper(alerting, store, measures, health, sorted(channels)).run)
     for name, deliverer in deliverers.items():
         runtime.background(app, f"deliver-{name}", deliverer.run, grace_s=20.0)
+    for name, found in channels.items():
+        if isinstance(found, Alertmanager) and found.repush_s is not None:
+            repush = Repush(name, found, store, document.routes, clock.now_us)
+            runtime.background(app, f"repush-{name}", repush.run)
 
     health.check("partitions", lambda: None if app.owned else "No partition of the SLA topic is assigned yet.")
     health.check("redis", lambda: _redis_problem(store))
@@ -88,15 +109,15 @@ async def run(
     server = Server(probe, environment.bind_host, environment.alerts_port)
     await server.start()
     try:
-        log.info("started", url=server.url, receivers=sorted(webhooks))
+        log.info("started", url=server.url, receivers=sorted(channels))
         started(server.url)
         await runtime.run(app, stop, grace_s=30.0)
     finally:
         health.draining = True
         await producer.stop()
         await server.stop()
-        for webhook in webhooks.values():
-            await webhook.close()
+        for found in channels.values():
+            await found.close()
         await writer.aclose()
         await reader.aclose()
         log.info("stopped")

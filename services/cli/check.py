@@ -41,6 +41,7 @@ def check(
 
 def problems(path: Path, variables: Mapping[str, str]) -> list[str]:
     """A line for each thing that some service could not work with, ``where: what``."""
+    from services.alerts.notify import channels
     from services.fold import rules
     from services.ingest import source
 
@@ -48,7 +49,7 @@ def problems(path: Path, variables: Mapping[str, str]) -> list[str]:
         document = load(path, variables)
     except ConfigInvalid as exc:
         return exc.problems
-    found = source.problems(document)
+    found = source.problems(document) + channels.problems(document)
     try:
         rules.compiled(document)
     except ConfigInvalid as exc:

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from schemas.sla import SlaMetric
 from schemas.ticket import Priority, Status
 from services.config.duration import percent, seconds
+from services.config.receiver import Receiver, Url
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -112,20 +113,6 @@ class Policy(_Part):
         return id(self)
 
 
-class WebhookReceiver(_Part):
-    """A URL that gets every alert as JSON with a Standard Webhooks signature."""
-
-    url: str = Field(pattern=r"^https?://")
-    secrets: tuple[SecretStr, ...] = Field(min_length=1)
-    allow_private: bool = False
-
-
-class Receiver(_Part):
-    """Where alerts go."""
-
-    webhook: WebhookReceiver
-
-
 class Route(_Part):
     """Alerts whose labels match go to ``receiver``; an empty match takes all. Every matching route is used."""
 
@@ -141,11 +128,15 @@ class Document(_Part):
     business_calendar: str | None = None
     sla_policies: tuple[Policy, ...] = ()
     segments: tuple[tuple[Dimension, ...], ...] = (("channel",), ("team",), ("priority",), ("agent",))
+    segment_limit: int = Field(1000, ge=1, le=100_000)
+    segment_limits: dict[str, Annotated[int, Field(ge=1, le=100_000)]] = {}
     windows: tuple[Duration, ...] = Field(("15m", "1h", "24h", "7d", "28d"), min_length=1)
     rules: tuple[dict[str, Any], ...] = ()
     receivers: dict[Name, Receiver] = {}
     routes: tuple[Route, ...] = ()
     api_tokens: tuple[SecretStr, ...] = ()
+    board_url: Url | None = None
+    runbooks_url: Url | None = None
 
     @model_validator(mode="after")
     def _references_exist(self) -> Document:
@@ -166,6 +157,12 @@ class Document(_Part):
         for number, segment in enumerate(self.segments):
             if not segment or len(set(segment)) != len(segment):
                 problems.append(f"segments[{number}]: name each dimension once, at least one")
+        cuts = [",".join(segment) for segment in self.segments]
+        for cut in self.segment_limits.keys() - set(cuts):
+            problems.append(f"segment_limits.{cut}: no such segment (there is: {'; '.join(cuts) or 'none'})")
+        for number, cut in enumerate(cuts):
+            if cut in cuts[:number]:
+                problems.append(f"segments[{number}]: '{cut}' is there twice")
         if self.rules:
             problems.append("rules: KPI alert rules are not supported by this version; leave the list empty")
         if problems:

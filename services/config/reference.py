@@ -16,8 +16,20 @@ from pydantic_core import PydanticUndefined
 
 from schemas.sla import SlaMetric
 from schemas.ticket import Priority, Status
-from services.config.document import DIMENSIONS, Document, Policy, Receiver, Route, Source, WebhookReceiver
+from services.config.document import DIMENSIONS, Document, Policy, Route, Source
 from services.config.environment import Environment
+from services.config.receiver import (
+    AlertmanagerReceiver,
+    AppriseReceiver,
+    Digest,
+    EmailReceiver,
+    PagerDutyReceiver,
+    Receiver,
+    SlackReceiver,
+    TeamsReceiver,
+    WebhookReceiver,
+)
+from services.config.template import NAMES
 
 KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
     Document: {
@@ -30,7 +42,10 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
                 "counts. A ticket under a policy with a calendar is measured in that one."
             ),
         ),
-        "sla_policies": ("list of policies", "Promises. The first policy whose `match` fits a ticket counts; for `group_ownership` the first that names it."),
+        "sla_policies": (
+            "list of policies",
+            "Promises. The first policy whose `match` fits a ticket counts; for `group_ownership` the first that names it.",
+        ),
         "segments": (
             "list of lists of dimensions",
             (
@@ -38,6 +53,14 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
                 "memory in Redis."
             ),
         ),
+        "segment_limit": (
+            "number",
+            (
+                "How many values each segment may have, 1 to 100000. What comes after that counts as `other`, and keeps "
+                "doing so: a value's place is never taken away from it, and a segment that was once full stays so."
+            ),
+        ),
+        "segment_limits": ("segment: number", "Another limit for single segments, as in `{agent: 200}`."),
         "windows": ("list of durations", "The rolling windows that KPIs can be asked for and are exported for."),
         "rules": ("list", "Rules on KPIs. Not supported by this version: leave it empty."),
         "receivers": ("name: receiver", "Where alerts can go."),
@@ -52,6 +75,8 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             "list of secrets",
             "Bearer tokens of the query API. Without any it answers everybody who can reach its port.",
         ),
+        "board_url": ("URL", "Where people reach the query API and the board: messages link to it."),
+        "runbooks_url": ("URL", "Where people read the runbooks; the file's name is added. For links in messages."),
     },
     Source: {
         "vendor": (
@@ -127,7 +152,73 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             "Whether `next_response` begins only after the first reply, or with the customer's first later message.",
         ),
     },
-    Receiver: {"webhook": ("mapping", "A URL that gets every alert as signed JSON.")},
+    Receiver: {
+        "webhook": ("mapping", "A URL that gets every alert as signed JSON."),
+        "slack": ("mapping", "A channel in Slack."),
+        "teams": ("mapping", "A channel or chat in Microsoft Teams."),
+        "pagerduty": ("mapping", "A service in PagerDuty."),
+        "alertmanager": ("mapping", "An Alertmanager, or what takes the webhooks of one."),
+        "email": ("mapping", "Mailboxes."),
+        "apprise": ("mapping", "Anything else, by Apprise. Needs `pip install deskpulse[apprise]`."),
+        "message": (
+            "text",
+            (
+                "Your words in place of the alert's, for `slack`, `teams`, `email` and `apprise`, in their markup. "
+                "Placeholders: " + ", ".join(f"`{{{name}}}`" for name in NAMES) + "."
+            ),
+        ),
+        "digest": (
+            "mapping, `false`",
+            (
+                "When messages are gathered. By default they are for `slack`, `teams`, `pagerduty`, `email` and "
+                "`apprise`, as below, and never for `webhook` and `alertmanager`."
+            ),
+        ),
+    },
+    Digest: {
+        "after": ("number", "So many messages in `per` go out at once, each by itself. 1 to 10000."),
+        "per": ("duration", "The time in which `after` counts."),
+        "every": ("duration", "How long those beyond are gathered before they go out as one. It is how late they are."),
+        "worst": ("number", "How many alerts a digest names, 1 to 30; the link leads to all."),
+    },
+    SlackReceiver: {
+        "webhook_url": ("secret URL", "Of an incoming webhook: posts only."),
+        "token": ("secret", "Of a bot (`xoxb-…`) with `chat:write`: also updates an alert's message, and threads."),
+        "channel": ("id", "Where the bot posts, such as `C0123ABCD`. It must be a member."),
+        "api_url": ("URL", "Slack's Web API."),
+        "allow_private": ("true, false", "As for webhooks; also allows http."),
+    },
+    TeamsReceiver: {
+        "workflow_url": ("secret URL", "Of a workflow that posts what its webhook gets."),
+        "allow_private": ("true, false", "As for webhooks; also allows http."),
+    },
+    PagerDutyReceiver: {
+        "routing_key": ("secret", "The integration key of an Events API v2 integration."),
+        "url": ("URL", "For the EU service region: `https://events.eu.pagerduty.com/v2/enqueue`."),
+        "allow_private": ("true, false", "As for webhooks; also allows http."),
+    },
+    AlertmanagerReceiver: {
+        "push_url": ("URL", "An Alertmanager, without `/api/v2`: alerts are pushed to it."),
+        "webhook_url": ("secret URL", "What takes webhooks in Alertmanager's version 4."),
+        "bearer_token": ("secret", "Sent with each request, if set."),
+        "repush": ("duration", "How often open alerts are pushed anew; after four missed pushes they end there."),
+        "allow_private": ("true, false", "As for webhooks; also allows http."),
+    },
+    EmailReceiver: {
+        "host": ("name", "The SMTP server."),
+        "port": ("number", "587 for `starttls`, 465 for `tls`, 25 for `none`."),
+        "tls": ("`starttls`, `tls`, `none`", "How it is protected. `none` only in your network, without a password."),
+        "username": ("text", "If the server wants one."),
+        "password": ("secret", "Goes with `username`."),
+        "sender": ("address", "Whom the mails are from."),
+        "to": ("list of addresses", "Who gets them, at most 100."),
+        "ca_file": ("path", "Certificates to trust in place of the system's, as PEM."),
+        "allow_private": ("true, false", "As for webhooks."),
+    },
+    AppriseReceiver: {
+        "url": ("secret URL", "As Apprise has it, such as `ntfys://…`."),
+        "allow_private": ("true, false", "As for webhooks; also allows the machine's own notifications."),
+    },
     WebhookReceiver: {
         "url": ("URL", "Where to post, with http or https."),
         "secrets": ("list of secrets", "Sign each message (Standard Webhooks); each adds a signature."),
@@ -145,13 +236,16 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
 
 OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "zendesk": {
+        "teams": ("group id: team", "What a group is called here; otherwise its id."),
         "statuses": ("word: status", "Your language's words for statuses in trigger bodies, as in `{offen: open}`."),
         "priorities": ("word: priority", "Your language's words for priorities in trigger bodies."),
+        "timezone": ("IANA name", "Of times in trigger bodies that have no offset. Else `UTC`."),
         "tiers": ("tag: tier", "Zendesk has no tiers: tags that stand for them. The first that a ticket has counts."),
         "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
     },
     "generic": {},
     "zammad": {
+        "teams": ("group: team", "What a group is called here; otherwise its name."),
         "statuses": ("state: status", "Own ticket states, and your language's words for the others."),
         "priorities": ("name: priority", "Own priorities, as in `{4 very high: urgent}`."),
         "triggers": ("trigger: event", "What your triggers tell, if they are not called by the names of the events."),
@@ -161,28 +255,34 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "cloudevents": {},
     "zoho_desk": {
+        "teams": ("department id: team", "What a department is called here; otherwise its id."),
         "statuses": ("name: status", "Your own statuses. Others count by the type that Zoho gives them."),
         "priorities": ("name: priority", "Your own priorities."),
         "bots": ("list of agent ids", "Agents that are programs: what they write is never a reply."),
     },
     "salesforce": {
+        "teams": ("queue id: team", "What a queue is called here, by its id of 18 characters; otherwise its id."),
         "statuses": ("value: status", "The values of your status picklist."),
         "priorities": ("value: priority", "The values of your priority picklist."),
         "actions": ("ActionId: event", "What an outbound message tells, such as `case_created`."),
+        "csat": ("field: scale", "Fields that hold the answer of a survey: `{CSAT__c: {worst: 1, best: 5}}`."),
         "bots": ("list of user ids", "Users that are programs, by their ids of 18 characters."),
     },
     "servicenow": {
+        "teams": ("sys_id: team", "What an assignment group is called here; otherwise its sys_id."),
         "states": ("table: {code: status}", "Tables and state codes of your own."),
         "priorities": ("code: priority", "Priority codes of your own."),
-        "time_zone": ("IANA name", "Of the times in the body, where the script takes displayed values. Else `UTC`."),
+        "timezone": ("IANA name", "Of the times in the body, where the script takes displayed values. Else `UTC`."),
         "bots": ("list of sys_ids", "Users that are programs: what they write is never a reply."),
     },
     "chatwoot": {
+        "teams": ("team id: team", "What a team is called here; otherwise its id."),
         "statuses": ("status: status", "Other meanings of `open`, `pending`, `snoozed` and `resolved`."),
         "tiers": ("label: tier", "Labels that stand for tiers. The first that a conversation has counts."),
         "bots": ("list of user ids", "Users that are programs: what they write is never a reply."),
     },
     "gorgias": {
+        "teams": ("team id: team", "What a team is called here; otherwise its id."),
         "statuses": ("word: status", "Other meanings of `open` and `closed`."),
         "priorities": ("word: priority", "Your own priorities."),
         "snoozed": ("status", "The status of a snoozed ticket, which Gorgias shows as closed. Without it `pending`."),
@@ -191,11 +291,13 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "front": {
         "teams": ("inbox id: team", "What an inbox is called here; otherwise it is a team by its id."),
+        "tiers": ("tag: tier", "Tags that stand for tiers. The first that a conversation has counts."),
         "snoozed": ("status", "The status of a snoozed conversation. Without it `pending`."),
         "archived": ("status", "The status of an archived conversation. Without it `solved`."),
         "bots": ("list of teammate ids", "Teammates that are programs: what they write is never a reply."),
     },
     "hubspot": {
+        "teams": ("team id: team", "What a team is called here; otherwise its id."),
         "stages": ("stage id: status", "The stages of your own pipelines; those of the support pipeline are known."),
         "priorities": ("word: priority", "Your own priorities."),
         "csat": (
@@ -205,17 +307,18 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "freescout": {
         "statuses": ("word: status", "Other meanings of `active` (`open`), `pending` and `closed`."),
-        "mailboxes": ("mailbox id: team", "What a mailbox is called as a team; otherwise its id."),
+        "teams": ("mailbox id: team", "What a mailbox is called as a team; otherwise its id."),
         "tiers": ("tag: tier", "Tags that stand for tiers. The first that a conversation has counts."),
         "bots": ("list of user ids", "Users that are programs: what they write is never a reply."),
     },
     "helpscout": {
         "statuses": ("word: status", "Other meanings of `active` (`open`), `pending` and `closed`."),
-        "mailboxes": ("inbox id: team", "What an inbox is called as a team; otherwise its id."),
+        "teams": ("inbox id: team", "What an inbox is called as a team; otherwise its id."),
         "tiers": ("tag: tier", "Tags that stand for tiers. The first that a conversation has counts."),
         "bots": ("list of user ids", "Users that are programs: what they write is never a reply."),
     },
     "jira": {
+        "teams": ("value: team", "What a value of `team_field` is called here; otherwise as it is."),
         "statuses": ("name or id: status", "Your site's own statuses. Others count by name, then by their category."),
         "priorities": ("name or id: priority", "Your site's own priorities."),
         "team_field": ("field id", "The custom field that holds the team, such as `customfield_10001`."),
@@ -228,14 +331,17 @@ OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         ),
     },
     "intercom": {
+        "teams": ("team id: team", "What a team is called here; otherwise its id."),
         "statuses": (
             "state: status",
             "Other meanings of `open`, `snoozed`, `closed` and of the categories of ticket states.",
         ),
+        "priorities": ("word: priority", "Other meanings of `priority` (`high`) and `not_priority` (`normal`)."),
         "tiers": ("tag: tier", "Tags that stand for tiers. The first that a conversation has counts."),
         "bots": ("list of teammate ids", "Teammates that are programs: what they write is never a reply."),
     },
     "freshdesk": {
+        "teams": ("group: team", "What a group is called here; otherwise its name."),
         "statuses": ("word or code: status", "Own statuses, and your language's words: `{In the lab: on_hold}`."),
         "priorities": ("word or code: priority", "Your language's words for priorities."),
         "ratings": ("answer: -3 to 3", "The answers of your survey, from the worst to the best."),
@@ -340,7 +446,14 @@ _TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
     (Source, "`sources.<name>`"),
     (Policy, "`sla_policies[]`"),
     (Receiver, "`receivers.<name>`"),
+    (Digest, "`receivers.<name>.digest`"),
     (WebhookReceiver, "`receivers.<name>.webhook`"),
+    (SlackReceiver, "`receivers.<name>.slack`"),
+    (TeamsReceiver, "`receivers.<name>.teams`"),
+    (PagerDutyReceiver, "`receivers.<name>.pagerduty`"),
+    (AlertmanagerReceiver, "`receivers.<name>.alertmanager`"),
+    (EmailReceiver, "`receivers.<name>.email`"),
+    (AppriseReceiver, "`receivers.<name>.apprise`"),
     (Route, "`routes[]`"),
 )
 

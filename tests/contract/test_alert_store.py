@@ -11,10 +11,10 @@ from schemas.alert import Alert, AlertState, Severity
 from schemas.instant import from_datetime
 from schemas.sla import SlaKind
 from services.alerts import delivery, state
-from services.alerts.delivery import DeliveryState
+from services.alerts.delivery import DeliveryState, Kind, Rate
 from services.alerts.memory import MemoryStore
 from services.alerts.state import Refusal, Step
-from services.alerts.store import RESOLVED_KEPT_US, SETTLED_KEPT_US, RedisStore, Store, place
+from services.alerts.store import RESOLVED_KEPT_US, SETTLED_KEPT_US, Claim, RedisStore, Settlement, Store, place
 from services.state import client
 from tests.support.sla import FOUND, announcement
 
@@ -184,7 +184,8 @@ async def test_a_message_is_claimed_once_until_its_lease_ends(store: Store) -> N
         while (again := await store.claim("pager", AT_US + 40_000, LEASE_US)) is None:
             await asyncio.sleep(0.01)
     assert again.delivery.delivery_id == claim.delivery.delivery_id
-    done = replace(claim.delivery, state=DeliveryState.DELIVERED)
+    assert again.again, "whoever had it perhaps sent it"
+    done = Settlement(replace(claim.delivery, state=DeliveryState.DELIVERED), told=True)
     assert not await store.settle(claim, done, AT_US), "the lease had ended"
     assert await store.settle(again, done, AT_US)
     assert await store.claim("pager", AT_US + 2 * LEASE_US, LEASE_US) is None
@@ -211,7 +212,7 @@ async def test_a_failed_message_waits_for_its_next_attempt(store: Store) -> None
     claim = await store.claim("pager", AT_US, LEASE_US)
     assert claim is not None
     again = replace(claim.delivery, attempts=1, next_us=AT_US + 5, problem="HTTP 500")
-    assert await store.settle(claim, again, AT_US)
+    assert await store.settle(claim, Settlement(again), AT_US)
     assert await store.claim("pager", AT_US, LEASE_US) is None
     assert await store.next_due_us("pager") == AT_US + 5
     assert await store.deliveries([DeliveryState.PENDING], 9) == [again]
@@ -225,11 +226,12 @@ async def test_settled_messages_can_be_looked_up_and_are_forgotten_later(store: 
     alert = await fired(store, "5158", "pager")
     claim = await store.claim("pager", AT_US, LEASE_US)
     assert claim is not None
-    assert not await store.told(alert.alert_id, "pager")
+    assert await store.told(alert.alert_id, "pager") == (False, None)
     done = replace(claim.delivery, attempts=1, state=DeliveryState.DELIVERED)
-    assert await store.settle(claim, done, AT_US)
-    assert await store.told(alert.alert_id, "pager")
-    assert not await store.told(alert.alert_id, "chat")
+    assert await store.settle(claim, Settlement(done, told=True, handle="thread"), AT_US)
+    assert await store.told(alert.alert_id, "pager") == (True, "thread")
+    assert await store.told(alert.alert_id, "chat") == (False, None)
+    assert await store.delivery(done.delivery_id) == done
     assert await store.pending() == 0
     assert await store.deliveries(list(DeliveryState), 9) == [done]
     await store.prune(AT_US + SETTLED_KEPT_US)
@@ -240,3 +242,202 @@ async def test_a_receiver_that_is_switched_off_is_remembered_with_its_address(st
     assert await store.disabled() == {}
     await store.disable("pager", "abc", "HTTP 410", AT_US)
     assert await store.disabled() == {"pager": {"address": "abc", "why": "HTTP 410", "at_us": AT_US}}
+    assert await store.enable("pager")
+    assert not await store.enable("pager")
+    assert await store.disabled() == {}
+
+
+RATE = Rate(after=2, per_us=60_000_000, every_us=30_000_000)
+
+
+async def claimed(store: Store, at_us: int) -> Claim:
+    claim = await store.claim("pager", at_us, LEASE_US, RATE)
+    assert claim is not None
+    return claim
+
+
+async def delivered(store: Store, claim: Claim, at_us: int, handle: str | None = None) -> None:
+    done = Settlement(replace(claim.delivery, state=DeliveryState.DELIVERED, attempts=1), told=True, handle=handle)
+    if claim.delivery.kind is Kind.DIGEST:
+        found = await store.members(claim.delivery.delivery_id)
+        members = tuple(replace(member.delivery, state=DeliveryState.DELIVERED) for member in found)
+        done = replace(done, members=members, heard=frozenset(member.delivery_id for member in members))
+    assert await store.settle(claim, done, at_us)
+
+
+async def a_storm(store: Store, number: int = 5, handle: str | None = None) -> tuple[Claim, int]:
+    """``number`` alerts at once, two of them sent, the others in the digest that is returned, with its time."""
+    for ticket in range(number):
+        await fired(store, str(ticket), "pager")
+    for _ in range(RATE.after):
+        await delivered(store, await claimed(store, AT_US), AT_US)
+    assert await store.claim("pager", AT_US, LEASE_US, RATE) is None, "too many: they are gathered"
+    assert await store.claim("pager", AT_US + RATE.every_us - 1, LEASE_US, RATE) is None
+    later = AT_US + RATE.every_us
+    digest = await claimed(store, later)
+    assert digest.delivery.kind is Kind.DIGEST
+    return digest, later
+
+
+async def test_messages_beyond_the_rate_are_gathered_into_one_digest_and_say_which(store: Store) -> None:
+    digest, at_us = await a_storm(store)
+    found = await store.members(digest.delivery.delivery_id)
+    assert len(found) == 3
+    assert {member.alert is not None and member.told for member in found} == {False}
+    waiting = await store.deliveries([DeliveryState.GATHERED], 9)
+    assert {one.digest_id for one in waiting} == {digest.delivery.delivery_id}
+    assert await store.pending() == 4
+    await delivered(store, digest, at_us)
+    settled = await store.gathered(digest.delivery.delivery_id)
+    assert [(one.state, one.digest_id) for one in settled] == [
+        (DeliveryState.DELIVERED, digest.delivery.delivery_id)
+    ] * 3
+    assert await store.pending() == 0
+    assert all([(await store.told(one.alert_id, "pager"))[0] for one in settled])
+
+
+async def test_a_storm_goes_on_in_digests_until_few_messages_come(store: Store) -> None:
+    digest, at_us = await a_storm(store)
+    await delivered(store, digest, at_us)
+    await fired(store, "later", "pager")
+    assert await store.claim("pager", at_us, LEASE_US, RATE) is None
+    single = await claimed(store, at_us + RATE.every_us)
+    assert single.delivery.kind is Kind.ALERT, "a digest of one would be silly"
+    await delivered(store, single, at_us + RATE.every_us)
+    await fired(store, "calm", "pager")
+    assert (await claimed(store, at_us + 3 * RATE.every_us)).delivery.kind is Kind.ALERT
+
+
+async def test_what_was_perhaps_sent_is_never_gathered(store: Store) -> None:
+    for ticket in range(4):
+        await fired(store, str(ticket), "pager")
+    first, second = await claimed(store, AT_US), await claimed(store, AT_US)
+    unheard = replace(first.delivery, attempts=1, next_us=AT_US + 5)
+    assert await store.settle(first, Settlement(unheard, told=True, perhaps=True), AT_US)
+    refused = replace(second.delivery, attempts=1, next_us=AT_US + 5)
+    assert await store.settle(second, Settlement(refused), AT_US)
+    assert await store.claim("pager", AT_US, LEASE_US, RATE) is None
+    assert (await claimed(store, AT_US + 5)).delivery == unheard
+    digest = await claimed(store, AT_US + RATE.every_us)
+    found = {member.delivery.delivery_id for member in await store.members(digest.delivery.delivery_id)}
+    assert len(found) == 3
+    assert second.delivery.delivery_id in found, "it was surely not taken, so it may go out with the others"
+    assert (await store.told(first.delivery.alert_id, "pager"))[0]
+
+
+async def test_while_a_digest_is_on_its_way_nothing_else_about_its_alerts_is(store: Store) -> None:
+    digest, at_us = await a_storm(store)
+    member = (await store.members(digest.delivery.delivery_id))[0]
+    assert member.alert is not None
+    ended = decided(member.alert, SlaKind.FULFILLED, 2, member.alert.evidence[0].ticket_id)
+    assert await store.apply(ended, messages(ended, "pager"))
+    assert await store.claim("pager", at_us + 1, LEASE_US) is None
+    await delivered(store, digest, at_us)
+    after = await store.claim("pager", at_us + 1, LEASE_US)
+    assert after is not None
+    assert after.delivery.alert_id == member.alert.alert_id
+
+
+async def test_a_digest_whose_worker_died_is_taken_again_with_its_id_and_perhaps_was_heard(store: Store) -> None:
+    for ticket in range(5):
+        await fired(store, str(ticket), "pager")
+    for _ in range(RATE.after):
+        await delivered(store, await claimed(store, AT_US), AT_US)
+    assert await store.claim("pager", AT_US, LEASE_US, RATE) is None
+    digest = await store.claim("pager", AT_US + RATE.every_us, 40_000, RATE)
+    assert digest is not None
+    async with asyncio.timeout(10):
+        while (again := await store.claim("pager", AT_US + RATE.every_us + 40_000, LEASE_US, RATE)) is None:
+            await asyncio.sleep(0.01)
+    assert (again.delivery, again.again) == (digest.delivery, True)
+    found = await store.members(digest.delivery.delivery_id)
+    assert [member.told for member in found] == [True] * 3
+
+
+async def test_a_dead_digest_is_sent_again_with_everything_that_died_with_it(store: Store) -> None:
+    digest, at_us = await a_storm(store)
+    found = await store.members(digest.delivery.delivery_id)
+    gone = [replace(member.delivery, state=DeliveryState.REFUSED, problem="HTTP 400") for member in found]
+    gone[0] = replace(gone[0], state=DeliveryState.OVERTAKEN, problem=None)
+    refused = replace(digest.delivery, state=DeliveryState.REFUSED, attempts=1, problem="HTTP 400")
+    assert await store.settle(digest, Settlement(refused, members=tuple(gone)), at_us)
+    assert not await store.resend(gone[1].delivery_id, at_us), "it went out with the digest"
+    assert await store.resend(digest.delivery.delivery_id, at_us)
+    assert not await store.resend(digest.delivery.delivery_id, at_us), "it is on its way"
+    again = await store.claim("pager", at_us, LEASE_US)
+    assert again is not None
+    assert again.delivery == replace(digest.delivery, next_us=at_us)
+    left = {member.delivery.delivery_id for member in await store.members(digest.delivery.delivery_id)}
+    assert left == {one.delivery_id for one in gone[1:]}
+
+
+async def test_a_dead_message_is_sent_again_with_the_same_id(store: Store) -> None:
+    await fired(store, "5158", "pager")
+    claim = await store.claim("pager", AT_US, LEASE_US)
+    assert claim is not None
+    assert not await store.resend(claim.delivery.delivery_id, AT_US)
+    assert not await store.resend("nothing", AT_US)
+    refused = replace(claim.delivery, state=DeliveryState.REFUSED, attempts=3, problem="HTTP 400")
+    assert await store.settle(claim, Settlement(refused), AT_US)
+    assert await store.resend(claim.delivery.delivery_id, AT_US + 7)
+    again = await store.claim("pager", AT_US + 7, LEASE_US)
+    assert again is not None
+    assert again.delivery == replace(claim.delivery, next_us=AT_US + 7)
+    assert again.body == claim.body
+
+
+async def test_the_last_end_in_a_digest_ends_what_the_digest_opened(store: Store) -> None:
+    for ticket in range(4):
+        await fired(store, str(ticket), "pager")
+    for _ in range(RATE.after):
+        await delivered(store, await claimed(store, AT_US), AT_US, "own")
+    assert await store.claim("pager", AT_US, LEASE_US, RATE) is None
+    digest = await claimed(store, AT_US + RATE.every_us)
+    digest_id = digest.delivery.delivery_id
+    found = await store.members(digest_id)
+    await delivered(store, digest, AT_US, f"digest:{digest_id}")
+    for number, member in enumerate(found):
+        assert member.alert is not None
+        assert await store.delivery(f"{digest_id}:end") is None, number
+        ended = decided(member.alert, SlaKind.FULFILLED, 2, member.alert.evidence[0].ticket_id)
+        assert await store.apply(ended, messages(ended, "pager"))
+        claim = await store.claim("pager", AT_US + RATE.every_us, LEASE_US)
+        assert claim is not None
+        assert (await store.told(claim.delivery.alert_id, "pager"))[1] == f"digest:{digest_id}"
+        await delivered(store, claim, AT_US)
+    over = await store.claim("pager", AT_US + RATE.every_us, LEASE_US)
+    assert over is not None
+    assert (over.delivery.kind, over.delivery.event_id) == (Kind.DIGEST_END, digest_id)
+    await delivered(store, over, AT_US)
+    assert await store.pending() == 0
+
+
+async def test_an_alert_that_is_told_of_alone_later_is_no_part_of_the_digests_incident_any_more(store: Store) -> None:
+    digest, at_us = await a_storm(store, 4)
+    digest_id = digest.delivery.delivery_id
+    first, second = await store.members(digest_id)
+    await delivered(store, digest, at_us, f"digest:{digest_id}")
+    assert first.alert is not None
+    assert second.alert is not None
+    breached = decided(first.alert, SlaKind.BREACHED, 2, first.alert.evidence[0].ticket_id)
+    assert await store.apply(breached, messages(breached, "pager"))
+    claim = await store.claim("pager", at_us, LEASE_US)
+    assert claim is not None
+    await delivered(store, claim, at_us, "own")
+    assert (await store.told(first.alert.alert_id, "pager"))[1] == "own"
+    ended = decided(second.alert, SlaKind.FULFILLED, 2, second.alert.evidence[0].ticket_id)
+    assert await store.apply(ended, messages(ended, "pager"))
+    claim = await store.claim("pager", at_us, LEASE_US)
+    assert claim is not None
+    await delivered(store, claim, at_us)
+    assert await store.delivery(f"{digest_id}:end") is not None
+
+
+async def test_a_test_message_waits_like_any_other(store: Store) -> None:
+    trial = delivery.own(Kind.TEST, "trial", "pager", AT_US)
+    await store.enqueue(trial)
+    assert await store.deliveries([DeliveryState.PENDING], 9, "pager") == [trial]
+    assert await store.deliveries([DeliveryState.PENDING], 9, "chat") == []
+    claim = await store.claim("pager", AT_US, LEASE_US, RATE)
+    assert claim is not None
+    assert (claim.delivery, claim.body) == (trial, b"")

@@ -12,11 +12,11 @@ for _, id in ipairs(old) do
     local newest = prefix .. 'newest:' .. cjson.decode(stored[3]).fingerprint
     if redis.call('GET', newest) == id then redis.call('DEL', newest) end
   end
-  redis.call('DEL', alert, prefix .. 'transitions:' .. id, prefix .. 'told:' .. id)
+  redis.call('DEL', alert, prefix .. 'transitions:' .. id, prefix .. 'told:' .. id, prefix .. 'handles:' .. id)
   redis.call('ZREM', KEYS[1], id)
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[3], 'LIMIT', 0, ARGV[4])) do
-  redis.call('DEL', prefix .. 'delivery:' .. id)
+  redis.call('DEL', prefix .. 'delivery:' .. id, prefix .. 'digest:' .. id)
   redis.call('ZREM', KEYS[2], id)
 end
 return #old
