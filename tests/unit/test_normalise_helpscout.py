@@ -113,7 +113,7 @@ def test_a_changed_rating_is_another_answer() -> None:
 
 
 def test_an_inbox_is_a_team_by_the_name_that_the_site_gives_it() -> None:
-    found = HELPSCOUT.event(HELPSCOUT.body("moved"), named("convo.moved"), mailboxes={"86": "billing"})
+    found = HELPSCOUT.event(HELPSCOUT.body("moved"), named("convo.moved"), teams={"86": "billing"})
     assert (found.assignment, found.ticket.team) == (Assignment(team="billing"), "billing")
 
 
@@ -164,5 +164,5 @@ def test_what_cannot_be_understood_is_refused_with_the_field_to_look_at(
 
 @pytest.mark.parametrize("vendor", ["helpscout", "freescout"])
 def test_wrong_options_are_told(vendor: str) -> None:
-    assert options_problem(vendor, {"mailboxes": {"85": "billing"}, "tiers": {}}) is None
+    assert options_problem(vendor, {"teams": {"85": "billing"}, "tiers": {}}) is None
     assert "statuses" in str(options_problem(vendor, {"statuses": {"active": "awake"}}))

@@ -68,7 +68,7 @@ def test_who_acted_is_not_guessed_from_a_name() -> None:
 
 
 def test_times_are_utc_unless_the_site_says_otherwise() -> None:
-    utc, paris = (SERVICENOW.events(changed(), **options)[0] for options in ({}, {"time_zone": "Europe/Paris"}))
+    utc, paris = (SERVICENOW.events(changed(), **options)[0] for options in ({}, {"timezone": "Europe/Paris"}))
     assert (utc.occurred_at - paris.occurred_at).total_seconds() == 3600
 
 
@@ -87,8 +87,8 @@ def test_a_comment_right_at_the_start_is_the_opening_one() -> None:
 
 
 def test_wrong_options_are_told_with_their_place() -> None:
-    assert options_problem("servicenow", {"time_zone": "Asia/Tokyo", "states": {"t": {"1": "new"}}}) is None
-    assert "time_zone" in str(options_problem("servicenow", {"time_zone": "Mars/Olympus"}))
+    assert options_problem("servicenow", {"timezone": "Asia/Tokyo", "states": {"t": {"1": "new"}}}) is None
+    assert "timezone" in str(options_problem("servicenow", {"timezone": "Mars/Olympus"}))
 
 
 @pytest.mark.parametrize(

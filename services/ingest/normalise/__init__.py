@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from services.ingest.normalise import (
 )
 from services.ingest.normalise.batch import PartlyInvalid
 from services.ingest.normalise.personal import filtered
+from services.ingest.normalise.teams import renamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,17 @@ def normalise(delivery: Delivery, settings: SourceSettings) -> list[TicketEvent]
     the one reason for which the sender is answered an error.
     """
     try:
-        return filtered(VENDORS[delivery.vendor].normalise(delivery, settings), settings.keep)
+        return _as_configured(VENDORS[delivery.vendor].normalise(delivery, settings), settings)
     except PartlyInvalid as partly:
-        partly.events = tuple(filtered(partly.events, settings.keep))
+        partly.events = tuple(_as_configured(partly.events, settings))
         raise
+
+
+def _as_configured(events: Sequence[TicketEvent], settings: SourceSettings) -> list[TicketEvent]:
+    """What is the same for all vendors: no more of a person than is kept, and the site's names of teams."""
+    kept = filtered(events, settings.keep)
+    teams = settings.options.get("teams")
+    return renamed(kept, teams) if teams else kept
 
 
 def options_problem(vendor: str, options: Mapping[str, Any]) -> str | None:

@@ -74,6 +74,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``tiers``: label → tier. ``bots``: ids of users that are programs.
     """
 
+    teams: dict[str, str] = {}
     statuses: dict[str, Status] = {}
     tiers: dict[str, str] = {}
     bots: tuple[str, ...] = ()

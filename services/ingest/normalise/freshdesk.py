@@ -39,6 +39,7 @@ from schemas.ticket import (
 from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise.fields import Object, identifier, instant, obj, pseudonym, required, word
 from services.ingest.normalise.happening import Happening
+from services.ingest.normalise.moment import zone_of
 from services.ingest.normalise.own_words import PRIORITIES as SHARED
 from services.ingest.normalise.own_words import priority, status
 from services.ingest.normalise.people import customer
@@ -155,6 +156,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``tiers``: tag → tier, the first that the ticket has counts.
     """
 
+    teams: dict[str, str] = {}
     statuses: dict[str, Status] = {}
     priorities: dict[str, Priority] = {}
     ratings: dict[str, int] = {}
@@ -164,10 +166,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.timezone is not None:
-            try:
-                ZoneInfo(self.timezone)
-            except (KeyError, ValueError, OSError):
-                raise ValueError("timezone must be an IANA name, such as Europe/Paris") from None
+            zone_of(self.timezone)
         if not all(-3 <= answer <= 3 for answer in self.ratings.values()):
             raise ValueError("ratings go from -3 (worst) to 3 (best)")
 

@@ -41,7 +41,7 @@ from services.ingest.normalise.moment import OPENING
 from services.ingest.normalise.people import staff
 from services.ingest.normalise.personal import stated
 from services.ingest.normalise.reading import json_object, options_of
-from services.ingest.normalise.vocabulary import channel
+from services.ingest.normalise.vocabulary import channel, tier
 
 _STATUSES: Final[Mapping[str, Status]] = {
     "assigned": Status.OPEN,
@@ -69,11 +69,13 @@ _CHANNELS: Final[Mapping[str, str]] = {
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``options`` of a Front source.
 
-    ``teams``: inbox id → team; an inbox that is not listed is a team by its id. ``snoozed``: the status that a snoozed
-    conversation has. ``archived``: the one of an archived conversation. ``bots``: ids of teammates that are programs.
+    A team is an inbox, by its id. ``snoozed``: the status that a snoozed conversation has. ``archived``: the one of an
+    archived conversation. ``tiers``: tag → tier, the first that the conversation has counts. ``bots``: ids of teammates
+    that are programs.
     """
 
     teams: dict[str, str] = {}
+    tiers: dict[str, str] = {}
     snoozed: Status = Status.PENDING
     archived: Status = Status.SOLVED
     bots: tuple[str, ...] = ()
@@ -159,7 +161,7 @@ def _attributes(event: Object, conversation: Object, at: datetime, hash_key: byt
     via = last.get("type") if isinstance(last, dict) else None
     return Attributes(
         channel=channel(via, _CHANNELS) if isinstance(via, str) else UNSET,
-        team=UNSET if inbox is None else options.teams.get(inbox, inbox),
+        team=UNSET if inbox is None else inbox,
         requester=_requester(conversation, hash_key),
         created_at=_created_at(conversation) or UNSET,
         **stated,
@@ -186,6 +188,7 @@ def _moving(conversation: Object, options: Options) -> dict[str, Any]:
     if isinstance(tags, list):
         named = {tag["name"].strip() for tag in tags if isinstance(tag, dict) and isinstance(tag.get("name"), str)}
         stated["tags"] = tuple(sorted(named - {""}))
+        stated["tier"] = tier(stated["tags"], options.tiers)
     return stated
 
 
@@ -281,9 +284,8 @@ def _moved(told: _Told) -> list[TicketEvent]:
     inbox = _inbox(told.event, "target")
     if inbox is None:
         return []
-    team = told.options.teams.get(inbox, inbox)
-    ticket = msgspec.structs.replace(told.happening.ticket, team=team)
-    return [told.happening.tells(Kind.ASSIGNMENT_CHANGED, assignment=Assignment(team=team), ticket=ticket)]
+    ticket = msgspec.structs.replace(told.happening.ticket, team=inbox)
+    return [told.happening.tells(Kind.ASSIGNMENT_CHANGED, assignment=Assignment(team=inbox), ticket=ticket)]
 
 
 def _tagged(told: _Told, added: bool) -> list[TicketEvent]:

@@ -86,6 +86,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Gorgias shows as closed. ``tiers``: tag → tier. ``bots``: ids of users that are programs.
     """
 
+    teams: dict[str, str] = {}
     statuses: dict[str, Status] = {}
     priorities: dict[str, Priority] = {}
     snoozed: Status = Status.PENDING

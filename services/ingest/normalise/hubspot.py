@@ -26,7 +26,6 @@ from schemas.ticket import (
     Message,
     Priority,
     PriorityChange,
-    Rating,
     Status,
     StatusChange,
     TicketEvent,
@@ -40,6 +39,7 @@ from services.ingest.normalise.fields import Object, identifier, required
 from services.ingest.normalise.happening import Happening
 from services.ingest.normalise.own_words import PRIORITIES
 from services.ingest.normalise.reading import json_value, options_of
+from services.ingest.normalise.scale import Scale, answer
 
 STAGES: Final[Mapping[str, Status]] = {
     "1": Status.NEW,
@@ -75,13 +75,6 @@ _SOURCES: Final[Mapping[str, ActorKind]] = {
 _OTHER_OBJECTS: Final = frozenset({"contact", "company", "deal", "product", "line_item", "quote"})
 
 
-class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The answers that a survey's property may hold, from ``worst`` to ``best``."""
-
-    best: float
-    worst: float = 1.0
-
-
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``options`` of a HubSpot source.
 
@@ -89,6 +82,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``csat``: ticket properties that hold the answer of a satisfaction survey, each with its scale.
     """
 
+    teams: dict[str, str] = {}
     stages: dict[str, Status] = {}
     priorities: dict[str, Priority] = {}
     csat: dict[str, Scale] = {}
@@ -233,18 +227,10 @@ def _team(item: Object, _: Options) -> _Read:
 def _csat(item: Object, options: Options) -> _Read:
     name = str(item["propertyName"]).strip().lower()
     scale = next(scale for own, scale in options.csat.items() if own.lower() == name)
-    if item["propertyValue"] in (None, ""):
+    rating = answer(item["propertyValue"], scale, "propertyValue")
+    if rating is None:
         return None, {}
-    try:
-        score = float(item["propertyValue"])
-    except (TypeError, ValueError):
-        raise Invalid(Reason.BAD_VALUE, "propertyValue must be a number: it is the answer of a survey") from None
-    if not scale.worst <= score <= scale.best:
-        raise Invalid(Reason.BAD_VALUE, "propertyValue is outside the scale that options.csat gives")
-    return Kind.CSAT_RECEIVED, {
-        "rating": Rating(score, best=scale.best, worst=scale.worst),
-        "actor": Actor(ActorKind.CUSTOMER),
-    }
+    return Kind.CSAT_RECEIVED, {"rating": rating, "actor": Actor(ActorKind.CUSTOMER)}
 
 
 def _merged(item: Object, delivery: Delivery) -> list[TicketEvent]:

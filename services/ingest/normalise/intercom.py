@@ -42,6 +42,7 @@ from services.ingest.normalise.own_words import status
 from services.ingest.normalise.people import customer, staff
 from services.ingest.normalise.personal import stated
 from services.ingest.normalise.reading import json_object, options_of
+from services.ingest.normalise.vocabulary import extended
 
 _OTHER_SUBJECTS: Final = (
     *("contact.", "user.", "lead.", "visitor.", "company.", "admin.", "event.", "content_stat.", "call.", "article."),
@@ -221,7 +222,8 @@ def _opened_for(notice: _Notice) -> list[TicketEvent]:
 
 
 def _priority(notice: _Notice) -> list[TicketEvent]:
-    to = word(notice.item.get("priority"), PRIORITIES, f"{notice.path}.priority")
+    known = extended(PRIORITIES, notice.options.priorities)
+    to = word(notice.item.get("priority"), known, f"{notice.path}.priority")
     return [notice.happening.tells(Kind.PRIORITY_CHANGED, priority=PriorityChange(to))]
 
 

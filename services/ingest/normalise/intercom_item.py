@@ -14,7 +14,7 @@ from services.ingest.normalise.epoch import from_seconds
 from services.ingest.normalise.fields import Object, identifier, pseudonym, word
 from services.ingest.normalise.own_words import status
 from services.ingest.normalise.people import customer, staff
-from services.ingest.normalise.vocabulary import channel, tier
+from services.ingest.normalise.vocabulary import channel, extended, tier
 
 STATUSES: Final[Mapping[str, Status]] = {
     "open": Status.OPEN,
@@ -41,12 +41,14 @@ _CUSTOMERS: Final = frozenset({"user", "lead", "contact", "visitor"})
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``options`` of an Intercom source.
 
-    ``statuses``: other meanings of ``open``, ``snoozed``, ``closed`` and of the categories of ticket states. ``tiers``:
-    tag → tier, the first that the conversation has counts. ``bots``: ids of teammates that are programs; what they
-    write never counts as a reply.
+    ``statuses``: other meanings of ``open``, ``snoozed``, ``closed`` and of the categories of ticket states.
+    ``priorities``: other meanings of ``priority`` and ``not_priority``. ``tiers``: tag → tier, the first that the
+    conversation has counts. ``bots``: ids of teammates that are programs; what they write never counts as a reply.
     """
 
+    teams: dict[str, str] = {}
     statuses: dict[str, Status] = {}
+    priorities: dict[str, Priority] = {}
     tiers: dict[str, str] = {}
     bots: tuple[str, ...] = ()
 
@@ -70,7 +72,7 @@ def attributes(item: Object, path: str, options: Options, hash_key: bytes) -> At
     requester = _requester(item, path)
     return Attributes(
         status=_state(item, path, options),
-        priority=word(item["priority"], PRIORITIES, f"{path}.priority") if item.get("priority") else UNSET,
+        priority=_priority(item["priority"], path, options) if item.get("priority") else UNSET,
         channel=_channel(item),
         team=_holder(item, "team", path),
         agent=_holder(item, "admin", path),
@@ -80,6 +82,10 @@ def attributes(item: Object, path: str, options: Options, hash_key: bytes) -> At
         organisation=identifier(item["company_id"], f"{path}.company_id") if "company_id" in item else UNSET,
         created_at=_created_at(item, path),
     )
+
+
+def _priority(value: Any, path: str, options: Options) -> Priority:
+    return word(value, extended(PRIORITIES, options.priorities), f"{path}.priority")
 
 
 def _created_at(item: Object, path: str) -> datetime | UnsetType:

@@ -107,6 +107,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``ticket_ids``: ``key`` names tickets as people do (``SUP-12``), ``id`` by the number that survives a move.
     """
 
+    teams: dict[str, str] = {}
     statuses: dict[str, Status] = {}
     priorities: dict[str, Priority] = {}
     team_field: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from schemas.failure import Invalid, Reason
 from schemas.instant import parse_rfc3339
@@ -23,6 +24,14 @@ def written(value: Any, path: str, zone: tzinfo = UTC) -> datetime:
         return _parsed(value.strip().removesuffix(" UTC"), zone)
     except (AttributeError, ValueError, OverflowError):
         raise Invalid(Reason.BAD_VALUE, f"{path} must be a time such as 2026-03-02T09:00:00Z") from None
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The zone of an option. Raises ``ValueError`` for a name that is none."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # a name that is not known is a KeyError
+        raise ValueError("timezone must be an IANA name, such as Europe/Paris") from None
 
 
 def opening(at: datetime, created_at: object) -> bool:

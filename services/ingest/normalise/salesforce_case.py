@@ -36,6 +36,7 @@ from services.ingest.normalise.salesforce_record import (
     holder,
     needed_id,
     priority_of,
+    ratings,
     record_id,
     status_of,
     time_of,
@@ -54,7 +55,21 @@ def told(name: str, before: Object, record: Object, context: Context) -> list[Ti
         return message(name == "email_message_created", record, context)
     happening = _happening(kind, record, context)
     parts = _parts(kind, before, record, happening.ticket, context)
-    return [] if parts is None else [happening.tells(kind, **parts)]
+    found = [] if parts is None else [happening.tells(kind, **parts)]
+    return found if kind is Kind.DELETED else [*found, *_rated(happening, record, context)]
+
+
+def _rated(happening: Happening, record: Object, context: Context) -> list[TicketEvent]:
+    """An answer stays in its field, so it comes with every later snapshot: named by itself, it is one event."""
+    who = Actor(ActorKind.CUSTOMER, _text(happening.ticket.requester))
+    return [
+        happening.tells(Kind.CSAT_RECEIVED, happening.ticket_id, name, str(rating.score), actor=who, rating=rating)
+        for name, rating in ratings(record, context.options)
+    ]
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _happening(kind: Kind, record: Object, context: Context) -> Happening:

@@ -13,6 +13,8 @@ from msgspec import structs
 
 from schemas.failure import Invalid, Reason
 from schemas.ticket import (
+    Actor,
+    ActorKind,
     Assignment,
     Escalation,
     Kind,
@@ -32,6 +34,7 @@ from services.ingest.normalise.salesforce_record import (
     holder,
     needed_id,
     priority_of,
+    ratings,
     status_of,
 )
 
@@ -76,7 +79,7 @@ def _case(case: str, change: str, header: Object, record: Object, replay: Any, c
             given = {name: value for name, value in record.items() if value is not None}
             return [happening.tells(Kind.CREATED, case, ticket=attributes(given, context))]
         case "UPDATE":
-            return _updated(happening, _changed(header, record), context)
+            return _updated(happening, _changed(header, record, context), context)
         case "DELETE":
             return [happening.tells(Kind.DELETED)]
         case "UNDELETE":
@@ -92,7 +95,7 @@ def _identity(header: Object, replay: Any, context: Context) -> tuple[str, ...]:
     return (identifier(replay, "event.replayId") or context.delivery.digest,)
 
 
-def _changed(header: Object, record: Object) -> dict[str, Any]:
+def _changed(header: Object, record: Object, context: Context) -> dict[str, Any]:
     """The changed fields, with null where one was emptied."""
     names = header.get("changedFields")
     if not isinstance(names, list):
@@ -101,12 +104,14 @@ def _changed(header: Object, record: Object) -> dict[str, Any]:
         raise Invalid(
             Reason.UNSUPPORTED_FORMAT, f"{HEADER}.changedFields is a bitmap: let the relay decode it to field names"
         )
-    return {name: record.get(name) for name in names if isinstance(name, str) and name in READ}
+    read = READ | context.options.csat.keys()
+    return {name: record.get(name) for name in names if isinstance(name, str) and name in read}
 
 
 def _updated(happening: Happening, changed: Object, context: Context) -> list[TicketEvent]:
     stated = attributes(changed, context)
     found: list[tuple[Kind, dict[str, Any]]] = []
+    rated: list[TicketEvent] = []
     if changed.get("Status"):
         to = status_of(changed, context.options)
         found.append((Kind.STATUS_CHANGED, {"status": StatusChange(to)}))  # type: ignore[arg-type]  # it is there
@@ -119,6 +124,11 @@ def _updated(happening: Happening, changed: Object, context: Context) -> list[Ti
         raised = flag(changed["IsEscalated"], "IsEscalated")
         kind = Kind.ESCALATION_RAISED if raised else Kind.ESCALATION_CLEARED
         found.append((kind, {"escalation": Escalation("IsEscalated")}))
-    if not found and changed.keys() & {"Origin", "AccountId", "ContactId"}:
+    for name, rating in ratings(changed, context.options):
+        who = Actor(ActorKind.CUSTOMER, stated.requester if isinstance(stated.requester, str) else None)
+        identity = (*happening.identity, name)
+        told = happening.tells(Kind.CSAT_RECEIVED, *identity, actor=who, rating=rating, ticket=stated)
+        rated.append(told)
+    if not found and not rated and changed.keys() & {"Origin", "AccountId", "ContactId"}:
         found.append((Kind.UPDATED, {}))
-    return [structs.replace(happening.tells(kind, **parts), ticket=stated) for kind, parts in found]
+    return [*(structs.replace(happening.tells(kind, **parts), ticket=stated) for kind, parts in found), *rated]

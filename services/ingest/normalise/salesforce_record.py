@@ -10,10 +10,11 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from schemas.failure import Invalid, Reason
-from schemas.ticket import Attributes, Kind, Priority, Status
+from schemas.ticket import Attributes, Kind, Priority, Rating, Status
 from services.ingest.normalise import own_words, reading
 from services.ingest.normalise.fields import Object, identifier, instant, pseudonym, required
 from services.ingest.normalise.own_words import PRIORITIES
+from services.ingest.normalise.scale import Scale, answer
 from services.ingest.normalise.vocabulary import channel, extended
 
 STATUSES: Final[Mapping[str, Status]] = {
@@ -55,12 +56,15 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``options`` of a Salesforce source.
 
     ``statuses`` and ``priorities``: your organisation's picklist values, each with ours. ``actions``: the ActionId of
-    an outbound message → what it tells, such as ``case_created``. ``bots``: ids of users that are programs.
+    an outbound message → what it tells, such as ``case_created``. ``csat``: fields of a case that hold the answer of a
+    satisfaction survey (``CSAT__c``), each with its scale. ``bots``: ids of users that are programs.
     """
 
+    teams: dict[str, str] = {}
     statuses: dict[str, Status] = {}
     priorities: dict[str, Priority] = {}
     actions: dict[str, str] = {}
+    csat: dict[str, Scale] = {}
     bots: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -123,6 +127,12 @@ def holder(owner: Any) -> dict[str, str | None]:
     if found is not None and found.startswith(_QUEUE):
         return {"agent": None, "team": found}
     return {"agent": found}
+
+
+def ratings(record: Object, options: Options) -> list[tuple[str, Rating]]:
+    """The answers of surveys that ``record`` holds, by field."""
+    found = ((name, answer(record.get(name), scale, name)) for name, scale in sorted(options.csat.items()))
+    return [(name, rating) for name, rating in found if rating is not None]
 
 
 def attributes(record: Object, context: Context) -> Attributes:

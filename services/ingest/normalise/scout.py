@@ -68,13 +68,13 @@ _OTHER_SUBJECTS: Final = ("customer.", "tag.", "organization.", "user.", "mailbo
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``options`` of a Help Scout or FreeScout source.
 
-    ``statuses``: other meanings of ``active``, ``pending`` and ``closed``. ``mailboxes``: inbox id → the team's name,
-    otherwise the id is the team. ``tiers``: tag → tier, the first that the conversation has counts. ``bots``: ids of
-    users that are programs; what they write never counts as a reply.
+    ``statuses``: other meanings of ``active``, ``pending`` and ``closed``. A team is an inbox, by its id. ``tiers``:
+    tag → tier, the first that the conversation has counts. ``bots``: ids of users that are programs; what they write
+    never counts as a reply.
     """
 
+    teams: dict[str, str] = {}
     statuses: dict[str, Status] = {}
-    mailboxes: dict[str, str] = {}
     tiers: dict[str, str] = {}
     bots: tuple[str, ...] = ()
 
@@ -157,7 +157,7 @@ def _conversation(
         return [happening.tells(Kind.ASSIGNMENT_CHANGED, *identity, assignment=Assignment(agent=ticket.agent))]
     if name == "convo.moved":
         team = required(body.get("mailboxId"), "mailboxId")
-        return [happening.tells(Kind.ASSIGNMENT_CHANGED, assignment=Assignment(team=options.mailboxes.get(team, team)))]
+        return [happening.tells(Kind.ASSIGNMENT_CHANGED, assignment=Assignment(team=team))]
     if name == "convo.status":
         return [_status_changed(body, happening)]
     raise _unknown(brand)
@@ -240,7 +240,7 @@ def _attributes(brand: Brand, body: Object, hash_key: bytes, options: Options) -
     return Attributes(
         status=status(state, STATUSES, options.statuses, "status") if state and str(state).lower() != SPAM else UNSET,
         channel=channel(kind, _CHANNELS) if isinstance(kind, str) else UNSET,
-        team=options.mailboxes.get(mailbox, mailbox) if mailbox else UNSET,
+        team=mailbox or UNSET,
         # The assignee of a conversation that has none is left out.
         agent=identifier(assignee.get("id"), "assignee.id") if isinstance(assignee, dict) else None,
         tier=UNSET if isinstance(tags, UnsetType) else tier(tags, options.tiers),

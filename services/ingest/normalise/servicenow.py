@@ -4,7 +4,7 @@ ServiceNow has no webhooks of its own, so a body is read only when it says what 
 delete, comment), ``table``, the record now (``current``) and, for an update, as it was (``previous``).
 
 Values are texts as ``toString()`` gives them, where nothing is an empty text, or references (``{"value": …}``). Times
-have no zone and are UTC, unless the script takes the displayed values: then ``time_zone`` says whose.
+have no zone and are UTC, unless the script takes the displayed values: then ``timezone`` says whose.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise import own_words
 from services.ingest.normalise.fields import Object, identifier, obj, pseudonym, required
 from services.ingest.normalise.happening import Happening
-from services.ingest.normalise.moment import opening, written
+from services.ingest.normalise.moment import opening, written, zone_of
 from services.ingest.normalise.people import customer, staff
 from services.ingest.normalise.personal import stated
 from services.ingest.normalise.reading import Context, json_object, options_of
@@ -76,19 +76,17 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``options`` of a ServiceNow source.
 
     ``states``: table → state code → our status, for tables and codes of your own. ``priorities``: code → ours.
-    ``time_zone``: of the times in the body, an IANA name. ``bots``: sys_ids of users that are programs.
+    ``timezone``: of the times in the body, an IANA name. ``bots``: sys_ids of users that are programs.
     """
 
+    teams: dict[str, str] = {}
     states: dict[str, dict[str, Status]] = {}
     priorities: dict[str, Priority] = {}
-    time_zone: str = "UTC"
+    timezone: str = "UTC"
     bots: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        try:
-            ZoneInfo(self.time_zone)
-        except (KeyError, ValueError, OSError):  # a name that is not known is a KeyError
-            raise ValueError("time_zone must be an IANA name, such as Europe/Paris") from None
+        zone_of(self.timezone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,7 @@ def _events(body: Object, delivery: Delivery, settings: SourceSettings) -> list[
             "docs/guides/connect-servicenow.md",
         )
     options = options_of(settings, Options)
-    context = _Context(delivery, settings.hash_key, options, ZoneInfo(options.time_zone), _text(body, "table"))
+    context = _Context(delivery, settings.hash_key, options, ZoneInfo(options.timezone), _text(body, "table"))
     match name:
         case "insert" | "creat":
             return [_inserted(body, context)]

@@ -99,6 +99,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     never counts as a reply.
     """
 
+    teams: dict[str, str] = {}
     statuses: dict[str, Status] = {}
     priorities: dict[str, Priority] = {}
     triggers: dict[str, Event] = {}

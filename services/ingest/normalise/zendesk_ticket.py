@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from schemas.ticket import Actor, ActorKind, Priority, Status
 from services.ingest.normalise.fields import pseudonym
+from services.ingest.normalise.moment import zone_of
 
 STATUSES: Final[Mapping[str, Status]] = {
     "new": Status.NEW,
@@ -53,14 +54,19 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``options`` of a Zendesk source.
 
     ``statuses`` and ``priorities``: the words that your language shows in trigger bodies, each with ours
-    (``{"offen": "open"}``). ``tiers``: tag → tier, the first that the ticket has counts. ``bots``: ids of agents
-    that are programs; what they write never counts as a reply.
+    (``{"offen": "open"}``). ``timezone``: of times in trigger bodies that have no offset. ``tiers``: tag → tier, the
+    first that the ticket has counts. ``bots``: ids of agents that are programs; what they write is never a reply.
     """
 
+    teams: dict[str, str] = {}
     statuses: dict[str, Status] = {}
     priorities: dict[str, Priority] = {}
+    timezone: str = "UTC"
     tiers: dict[str, str] = {}
     bots: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        zone_of(self.timezone)
 
 
 def channel(via: str | None) -> str | None:

@@ -39,7 +39,8 @@ from schemas.ticket import (
     event_id,
 )
 from services.ingest.delivery import Delivery
-from services.ingest.normalise.fields import Object, identifier, instant, pseudonym, required, word
+from services.ingest.normalise.fields import Object, identifier, pseudonym, required, word
+from services.ingest.normalise.moment import written, zone_of
 from services.ingest.normalise.zendesk_event import OPENING
 from services.ingest.normalise.zendesk_ticket import (
     PRIORITIES,
@@ -90,7 +91,7 @@ def events(body: Object, delivery: Delivery, hash_key: bytes, options: Options) 
     requester = identifier(fields.get("requester_id"), "requester_id")
     user = identifier(fields.get("current_user_id"), "current_user_id")
     ticket = _attributes(fields, requester, options, hash_key)
-    at = _occurred_at(kind, fields, delivery)
+    at = _occurred_at(kind, fields, delivery, options)
     who = _who(name, kind, user, requester, options, hash_key)
     return [
         TicketEvent(
@@ -140,10 +141,10 @@ def _rendered(value: Any, name: str) -> Any:
     return value
 
 
-def _occurred_at(kind: Kind, fields: Object, delivery: Delivery) -> datetime:
+def _occurred_at(kind: Kind, fields: Object, delivery: Delivery, options: Options) -> datetime:
     order = ("created_at", "updated_at") if kind is Kind.CREATED else ("updated_at",)
     chosen = next((name for name in order if fields.get(name)), None)
-    return delivery.received_at if chosen is None else instant(fields[chosen], chosen)
+    return delivery.received_at if chosen is None else written(fields[chosen], chosen, zone_of(options.timezone))
 
 
 def _attributes(fields: Object, requester: str | None, options: Options, hash_key: bytes) -> Attributes:
@@ -162,7 +163,9 @@ def _attributes(fields: Object, requester: str | None, options: Options, hash_ke
         tags=tags,
         requester=(pseudonym(hash_key, requester) if requester else None) if "requester_id" in fields else UNSET,
         organisation=named("organization_id"),
-        created_at=instant(fields["created_at"], "created_at") if fields.get("created_at") else UNSET,
+        created_at=written(fields["created_at"], "created_at", zone_of(options.timezone))
+        if fields.get("created_at")
+        else UNSET,
     )
 
 

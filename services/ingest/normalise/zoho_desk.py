@@ -65,6 +65,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``priorities``: your own priorities. ``bots``: ids of agents that are programs.
     """
 
+    teams: dict[str, str] = {}
     statuses: dict[str, Status] = {}
     priorities: dict[str, Priority] = {}
     bots: tuple[str, ...] = ()
