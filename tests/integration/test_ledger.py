@@ -1,0 +1,308 @@
+"""Every number that the API tells, against SQL over the log: any order, any copies, a worker killed again and again.
+
+By default a small log. The promise is for a large one:
+
+    DESKPULSE_ORACLE_EVENTS=200000 pytest -s tests/integration/test_ledger.py
+
+reads 20,000 ticket lives and kills the worker 24 times. It takes about as long as a worker of this machine needs for
+so many events, and prints how much was compared.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas import codec
+from schemas.envelope import ticket_headers
+from schemas.instant import SECOND_US, from_datetime, parse_rfc3339
+from schemas.state import position_key
+from schemas.ticket import TicketEvent
+from schemas.topics import TICKETS, TOPICS
+from services import clock
+from services.config.duration import seconds
+from services.embedded.port import free_port
+from services.kpi.catalogue import KPIS
+from services.state import client
+from services.stream.producer import Connection, Producer
+from services.stream.record import Outgoing
+from tests.support.desk import arrivals, disorder
+from tests.support.kafka import Kafka
+from tests.support.ledger import NONE, SHARES, Cases, Ledger
+from tests.support.service import Service
+from tests.support.topics import renewed
+from tests.support.wait import eventually, until
+
+EVENTS = int(os.environ.get("DESKPULSE_ORACLE_EVENTS") or 6000)
+TICKETS_TOLD = EVENTS // 10
+LARGE = EVENTS >= 100_000
+KILLS = 24 if LARGE else 3
+DICE = random.Random(EVENTS)
+MONTH_S = 30 * 86_400
+pytestmark = [pytest.mark.kafka, pytest.mark.anyio, pytest.mark.timeout(300 + EVENTS // 50)]
+
+CONFIG = """
+calendars:
+  office: {timezone: Europe/Paris, weekly: {mon: [["09:00","12:30"],["13:30","18:00"]], tue: [["09:00","18:00"]],
+    wed: [["00:00","24:00"]], thu: [["00:00","09:00"],["22:00","24:00"]], fri: [["09:00","17:00"]],
+    sat: [["08:00","23:30"]], sun: [["00:00","20:15"]]},
+    holidays: ["2026-11-11"], annual_holidays: ["12-25"],
+    overrides: {"2026-11-19": [["06:00","10:00"]], "2026-11-03": []}}
+  abroad: {timezone: America/New_York, weekly: {mon: [["08:00","20:00"]], tue: [["08:00","20:00"]],
+    thu: [["00:00","24:00"]], sat: [["00:00","24:00"]], sun: [["00:00","24:00"]]}}
+business_calendar: office
+sla_policies:
+  - {name: south, match: {source: [south]}, calendar: abroad, targets: {first_response: {urgent: 15m, "*": 1h},
+     next_response: {"*": 1h}, resolution: {"*": 8h}}}
+  - {name: bugs, match: {tag: [bug], team: [technical, support]}, calendar: office,
+     targets: {first_response: {"*": 2h}, resolution: {urgent: 8h, low: null, "*": 2d}, requester_wait: {"*": 1d}},
+     pause_on: {resolution: [on_hold]}}
+  - {name: everyone, targets: {first_response: {urgent: 15m, high: 1h, "*": 4h}, next_response: {"*": 1h},
+     resolution: {urgent: 8h, "*": 3d}, agent_work: {"*": 12h}, requester_wait: {high: 8h, "*": 2d}}}
+segments: [[source], [channel], [team], [priority], [agent], [brand], [tier], [tag], [team, priority], [tag, brand]]
+windows: [15m, 1h, 24h, 7d, 28d, 90d]
+"""
+DOCUMENT = yaml.safe_load(CONFIG)
+ALL = "all"
+
+
+@pytest.fixture
+async def connection(kafka: Kafka) -> Connection:
+    if not kafka.can_create_topics:
+        pytest.skip(f"{kafka.kind} cannot create topics")
+    found = Connection(kafka.bootstrap)
+    await renewed(found)
+    return found
+
+
+@pytest.fixture
+def service(connection: Connection, redis_db: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Starts a service; a later call with its name starts its successor."""
+    config = tmp_path / "deskpulse.yaml"
+    config.write_text(CONFIG)
+    environment = {
+        "DESKPULSE_CONFIG": str(config),
+        "DESKPULSE_KAFKA_BOOTSTRAP": connection.bootstrap,
+        "DESKPULSE_REDIS_URL": redis_db,
+        "DESKPULSE_METRICS_PORT": "0",
+        "DESKPULSE_INSTANCE_ID": "test",
+    }
+    started: list[Service] = []
+
+    def start(name: str, **more: str) -> Service:
+        started.append(Service(name, {**environment, **more}, tmp_path / f"{name}.log"))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.running:
+            one.kill()
+
+
+async def produced(connection: Connection, events: list[TicketEvent]) -> None:
+    producer = Producer(connection, "test")
+    await producer.start()
+    for at in range(0, len(events), 1000):
+        chunk = events[at : at + 1000]
+        await producer.send(
+            [Outgoing(TICKETS, e.key.encode(), codec.encode(e), ticket_headers(e)) for e in chunk], deadline_s=30
+        )
+    await producer.stop()
+
+
+async def applied(redis: Any) -> int:
+    """Records that are in the state, over all partitions."""
+    found = [await redis.hget(position_key(number), "next") for number in range(TOPICS[TICKETS].partitions)]
+    return sum(int(offset or 0) for offset in found)
+
+
+async def read_back(connection: Connection, records: int, log: Path) -> None:
+    """The topic as it lies there, a line for each record."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=connection.bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(TICKETS, number) for number in range(TOPICS[TICKETS].partitions)])
+        lines = 0
+        with log.open("wb") as sink:
+            while lines < records:
+                for batch in (await consumer.getmany(timeout_ms=10_000)).values():
+                    sink.writelines(record.value + b"\n" for record in batch)
+                    lines += len(batch)
+    finally:
+        await consumer.stop()
+    assert lines == records
+
+
+async def survived(
+    connection: Connection, redis: Any, service: Callable[..., Service], parts: list[list[TicketEvent]]
+) -> Service:
+    """The worker that is left when everything is applied and its predecessors were killed on the way. The later part
+    of the log comes while they work."""
+    total = sum(map(len, parts))
+    goals = sorted(DICE.randrange(total // 50, total - total // 50) for _ in range(KILLS))
+    await produced(connection, parts[0])
+    worker = service("metrics")
+    for goal in goals:
+        if goal > len(parts[0]) - 2000 and len(parts) > 1:
+            await produced(connection, parts.pop())
+        await progressed(redis, goal, worker)
+        worker.kill()
+        worker = service("metrics")
+    if len(parts) > 1:
+        await produced(connection, parts.pop())
+    await progressed(redis, total, worker)
+    assert await applied(redis) == total
+    return worker
+
+
+async def progressed(redis: Any, goal: int, worker: Service) -> None:
+    async def there() -> bool:
+        assert worker.running, worker.said()[-2000:]
+        return await applied(redis) >= goal
+
+    await eventually(there, f"{goal} records are applied", timeout_s=120)
+
+
+class Comparison:
+    """What the API says beside what the ledger says. ``numbers`` counts what was compared, ``wrong`` what differs."""
+
+    def __init__(self, api: httpx.Client, ledger: Ledger) -> None:
+        self._api, self._ledger = api, ledger
+        self.numbers = 0
+        self.cases = 0
+        self.wrong: list[str] = []
+
+    def everything(self, window: str, dimensions: Sequence[str] = (), segment: str = ALL) -> None:
+        """All KPIs of one window and one segment."""
+        answer = self._get("/v1/kpis", window=window, segment=segment)
+        for kpi, reading in answer["kpis"].items():
+            self._kpi(kpi, {segment: reading}, dimensions, answer, only=segment)
+
+    def rows(self, kpi: str, window: str, dimensions: Sequence[str]) -> None:
+        """One KPI by every value of a segment, of the API and of the ledger."""
+        answer = self._get(f"/v1/kpis/{kpi}", window=window, by=",".join(dimensions))
+        self._kpi(kpi, {row["segment"]: row for row in answer["rows"]}, dimensions, answer)
+
+    def _get(self, path: str, **query: str) -> Any:
+        answer = self._api.get(path, params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def _kpi(
+        self,
+        kpi: str,
+        readings: dict[str, Any],
+        dimensions: Sequence[str],
+        answer: dict[str, Any],
+        only: str | None = None,
+    ) -> None:
+        start_us, end_us = edges(answer["window"], from_datetime(parse_rfc3339(answer["as_of"])))
+        known = self._ledger.read(dimensions, start_us, end_us)
+        parts = [None, *(part for name, part in known if name == kpi and part)]
+        wanted = {part: known.get((kpi, part), {}) for part in parts}
+        if kpi in WHOLE:
+            wanted[None] = wanted.get(WHOLE[kpi], {})
+        for part, rows in wanted.items():
+            for segment in {*rows, *readings} if only is None else {only}:
+                found = readings.get(segment, {})
+                found = found.get(part, {}) if part else found
+                self._same(f"{kpi} {part or ''} {answer['window']} {segment}", found, rows.get(segment, NONE))
+
+    def _same(self, where: str, found: dict[str, Any], cases: Cases) -> None:
+        self.cases += cases.count
+        self._expect(where, "count", found.get("count", 0), cases.count)
+        if "hits" in found:
+            self._expect(where, "hits", found["hits"], cases.hits)
+            ratio = cases.hits / cases.count if cases.count and cases.hits is not None else None
+            self._expect(where, "ratio", found["ratio"], ratio, within=1e-6)
+        if "mean_s" in found:
+            self._duration(where, found, cases.clock)
+            self._duration(f"{where} business", found["business"], cases.business)
+
+    def _duration(self, where: str, found: dict[str, Any], cases: tuple[float, ...]) -> None:
+        if not cases:
+            assert found["mean_s"] is None, where
+            return
+        # Durations are kept in whole milliseconds, and percentiles in a sketch.
+        self._expect(where, "mean_s", found["mean_s"], cases[0], within=0.0016)
+        for share, wanted in zip(SHARES, cases[1:], strict=True):
+            self._expect(
+                where, f"p{share * 100:.0f}_s", found[f"p{share * 100:.0f}_s"], wanted, 0.0016 + 0.0101 * wanted
+            )
+
+    def _expect(self, where: str, what: str, found: Any, wanted: Any, within: float = 0.0) -> None:
+        self.numbers += 1
+        same = found == wanted if found is None or wanted is None else abs(found - wanted) <= within
+        if not same:
+            self.wrong.append(f"{where} {what}: the API says {found}, the ledger {wanted}")
+
+
+WHOLE = {"resolution_time": "full"}
+"""KPIs in parts whose own numbers are those of one part."""
+
+
+def edges(window: str, at_us: int) -> tuple[int, int]:
+    """The buckets of a window that ends at ``at_us``, as docs/kpis.md tells: its end is exact to ten seconds and its
+    start to the width of buckets that are still kept at its age."""
+    length_s = seconds(window)
+    width_us = (10 if length_s <= 7200 else 60 if length_s <= 2 * 86_400 else 3600) * SECOND_US
+    start_us = at_us - length_s * SECOND_US
+    return start_us - start_us % width_us, at_us - at_us % (10 * SECOND_US) + 10 * SECOND_US
+
+
+async def test_the_api_tells_what_sql_finds_in_the_log(
+    connection: Connection, redis_db: str, service: Callable[..., Service], tmp_path: Path
+) -> None:
+    began_us = clock.now_us()
+    early = arrivals(seed=20, tickets=TICKETS_TOLD * 9 // 10, until_us=began_us, lasting_s=MONTH_S)
+    late = arrivals(seed=21, tickets=TICKETS_TOLD // 10, until_us=began_us, lasting_s=7200, name="late")
+    copies, out_of_order = disorder([*early, *late])
+    assert copies >= 0.05
+    assert out_of_order >= 0.05
+
+    redis = client.reader(redis_db)
+    try:
+        worker = await survived(connection, redis, service, [early, late])
+    finally:
+        await redis.aclose()
+    applied_us = clock.now_us()
+    await read_back(connection, len(early) + len(late), tmp_path / "log.jsonl")
+    ledger = Ledger(tmp_path / "log.jsonl", DOCUMENT)
+
+    port = free_port()
+    service("api", DESKPULSE_API_PORT=str(port))
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as api:
+        until(lambda: answers(api), "the API is ready", timeout_s=60)
+        comparison = Comparison(api, ledger)
+        asked_us = clock.now_us()
+        for window in DOCUMENT["windows"]:
+            comparison.everything(window)
+            for dimensions in DOCUMENT["segments"] if LARGE else DICE.sample(DOCUMENT["segments"], 4):
+                comparison.everything(window, dimensions, DICE.choice(ledger.segments(dimensions)))
+                for kpi in KPIS if LARGE else DICE.sample(sorted(KPIS), 2):
+                    comparison.rows(kpi, window, dimensions)
+    compared_us = clock.now_us()
+    size = ", ".join(f"{number:,} {what}" for what, number in ledger.size().items())
+    print(
+        f"\n{size}; {copies:.1%} copies, {out_of_order:.1%} out of order; {KILLS} kills; "
+        f"{comparison.numbers:,} numbers of {comparison.cases:,} cases compared, {len(comparison.wrong)} wrong; "
+        f"applied in {(applied_us - began_us) / 1e6:.0f} s, compared in {(compared_us - asked_us) / 1e6:.0f} s"
+    )
+    assert comparison.wrong[:20] == []
+    assert ledger.kpis() == set(KPIS), "every KPI of the catalogue has cases in the ledger, and no other"
+    assert worker.running
+
+
+def answers(api: httpx.Client) -> bool:
+    try:
+        return api.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
