@@ -220,12 +220,14 @@ class Entry(Struct, frozen=True, array_like=True):
     """The stored value: the fold, what has been announced of it, and the tails of the newest event ids.
 
     ``recent`` catches a redelivery whose time differs (helpdesks without event times): a match sends the worker to
-    the facts themselves, so a chance collision costs a look and nothing else.
+    the facts themselves, so a chance collision costs a look and nothing else. ``revision`` says in which cuts the
+    ticket counts: those that were added up to it (``services.kpi.cuts``).
     """
 
     ticket: Ticket
     notices: tuple[Notice, ...] = ()
     recent: bytes = b""
+    revision: int = 0
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -254,8 +256,8 @@ def slot(partition: int) -> str:
 
 
 def position_key(partition: int) -> str:
-    """Hash: ``epoch``, ``step``, ``next`` (offset), ``last`` (identity of the last record), ``clock_us``, ``life`` (another
-    value with each owner)."""
+    """Hash: ``epoch``, ``step``, ``next`` (offset), ``last`` (identity of the last record), ``clock_us``, ``life``
+    (another value with each owner), ``swept`` (the revision of the cuts in which every ticket counts)."""
     return slot(partition) + "pos"
 
 
@@ -326,3 +328,13 @@ def bucket_prefix(partition: int) -> str:
 
 PARTITIONS_KEY: Final = "dp:partitions"
 """Set of the partition numbers that have state."""
+
+CUTS_KEY: Final = "dp:{segments}:cuts"
+"""Hash: ``revision``, and for each cut that is counted (``team,priority``) the revision with which it came."""
+SEALED_KEY: Final = "dp:{segments}:sealed"
+"""Set: cuts that had a value too many, as ``cut:revision``; what is not among their values counts as ``other``."""
+
+
+def values_key(cut: str, added: int) -> str:
+    """Set: the values of a cut, as segments, that are counted by themselves."""
+    return f"dp:{{segments}}:values:{cut}:{added}"

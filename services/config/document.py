@@ -158,8 +158,10 @@ class Document(_Part):
             if not segment or len(set(segment)) != len(segment):
                 problems.append(f"segments[{number}]: name each dimension once, at least one")
         cuts = [",".join(segment) for segment in self.segments]
-        for cut in self.segment_limits.keys() - set(cuts):
-            problems.append(f"segment_limits.{cut}: no such segment (there is: {'; '.join(cuts) or 'none'})")
+        problems += [
+            f"segment_limits.{cut}: no such segment (there is: {'; '.join(cuts) or 'none'})"
+            for cut in sorted(self.segment_limits.keys() - set(cuts))
+        ]
         for number, cut in enumerate(cuts):
             if cut in cuts[:number]:
                 problems.append(f"segments[{number}]: '{cut}' is there twice")

@@ -74,6 +74,15 @@ class Rules:
                     break
         return found
 
+    def policy_of(self, metric: SlaMetric, source: str, who: Who) -> Policy | None:
+        """The policy that decides about a metric of such a ticket, whether or not it promises it."""
+        for policy in self.policies:
+            if _is_ownership(metric) in _families(policy) and all(
+                _matches(who, source, dimension, wanted) for dimension, wanted in policy.match.items()
+            ):
+                return policy
+        return None
+
     def given(self, timer: Timer) -> Promise:
         """The promise that a timer stands on: its own terms, with the pauses and warnings that its policy has now.
 
@@ -99,10 +108,6 @@ class Rules:
     def calendar(self, name: str | None) -> Calendar:
         """The calendar of that name; calendar time for ``None`` and for one that was edited away."""
         return self.calendars.get(name, _ALWAYS) if name is not None else _ALWAYS
-
-    def keys(self, source: str, who: Who) -> tuple[str, ...]:
-        """The segments that a ticket with these attributes counts in, such as ``team:t1,priority:high``."""
-        return _keys(self.segments, source, who)
 
     def _promised(self, number: int, priority: Priority) -> dict[SlaMetric, Promise]:
         return _compiled(self.policies[number], self, priority)
@@ -149,12 +154,10 @@ def _values(who: Who, source: str, dimension: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=100_000)
-def _keys(segments: tuple[tuple[str, ...], ...], source: str, who: Who) -> tuple[str, ...]:
-    found = [ALL]
-    for dimensions in segments:
-        choices = [[f"{d}:{value}" for value in _values(who, source, d)] for d in dimensions]
-        found += [",".join(parts) for parts in product(*choices)]
-    return tuple(found)
+def segments_of(cut: tuple[str, ...], source: str, who: Who) -> tuple[str, ...]:
+    """The segments of one cut that a ticket with these attributes lies in: several only by its tags, or none."""
+    choices = [[f"{dimension}:{value}" for value in _values(who, source, dimension)] for dimension in cut]
+    return tuple(",".join(parts) for parts in product(*choices))
 
 
 @lru_cache(maxsize=100_000)

@@ -18,9 +18,11 @@ from redis.asyncio import Redis
 
 from schemas import state as layout
 from schemas.instant import SECOND_US
+from services import clock
 from services.kpi import bucket
 from services.kpi.bucket import Fields
 from services.kpi.catalogue import KPIS, Cell, Kpi
+from services.kpi.cuts import Cuts, cut_of, named, plain, read
 from services.kpi.reading import Reading, reading
 from services.kpi.shelf import NOTHING, Place, Row, Shelf
 from services.kpi.window import Resolution, cover, earlier
@@ -32,6 +34,7 @@ Places = dict[Place, int]
 
 _FEW: Final = 8
 """Up to so many segments of one question are kept; a question about more goes to Redis in full."""
+_CUTS_FOR_S: Final = 1.0
 _BUCKETS_OF_A_CALL: Final = 8000
 _SEGMENTS_OF_A_CALL: Final = 1000
 _LUA: Final = files("services.kpi") / "lua"
@@ -56,6 +59,8 @@ class KpiReader:
         self._read = redis.register_script((_LUA / "read.lua").read_text())
         self._partitions = partitions
         self._shelf = Shelf()
+        self._cuts = Cuts()
+        self._looked_s = float("-inf")
 
     async def window(self, segment: str, window_s: int, at_us: int) -> dict[str, Reading]:
         """Every KPI of one segment over the window that ends at ``at_us``."""
@@ -127,9 +132,10 @@ class KpiReader:
         return points[::-1]
 
     async def segments(self, dimensions: Sequence[str]) -> list[str]:
-        """The segments of exactly these dimensions that have counted anything."""
-        wanted = list(dimensions)
-        beginning = f"{wanted[0]}:".encode()
+        """The segments of exactly these dimensions that have counted anything, ``other`` among them where not every
+        value is counted by itself."""
+        cuts, cut = await self._counted(), named(dimensions)
+        beginning = cuts.stored(cut, f"{dimensions[0]}:").encode()
         found: set[bytes] = set()
         pipeline = self._redis.pipeline(transaction=False)
         for partition in await self._partitions.known():
@@ -137,8 +143,28 @@ class KpiReader:
         with away():
             for names in await pipeline.execute():
                 found.update(name for name in names if name.startswith(beginning))
-        named = (name.decode() for name in found)
-        return sorted(s for s in named if [part.split(":", 1)[0] for part in s.split(",")] == wanted)
+        plain_names = (plain(name.decode()) for name in found)
+        return sorted(segment for segment in plain_names if cut_of(segment) == cut)
+
+    async def recounting(self, segment: str) -> bool:
+        """Whether tickets that were there before this segment's cut came are still being counted in it."""
+        added = (await self._counted()).added.get(cut_of(segment), 0)
+        if not added:
+            return False
+        pipeline = self._redis.pipeline(transaction=False)
+        for partition in await self._partitions.known():
+            pipeline.hmget(layout.position_key(partition), "step", "swept")
+        with away():
+            return any(int(step or 0) and int(swept or 0) < added for step, swept in await pipeline.execute())
+
+    async def _counted(self) -> Cuts:
+        """The cuts that are counted, up to a second old."""
+        now_s = clock.steady_s()
+        if now_s - self._looked_s > _CUTS_FOR_S:
+            with away():
+                self._cuts = read(await self._redis.hgetall(layout.CUTS_KEY)) or Cuts()
+            self._looked_s = now_s
+        return self._cuts
 
     def _ending(self, at_us: int, window_s: int) -> Places:
         at_s = at_us // SECOND_US
@@ -151,8 +177,19 @@ class KpiReader:
         self, segments: Sequence[str], spans: Sequence[Places], cells: Sequence[str]
     ) -> tuple[dict[str, list[Fields]], dict[str, int]]:
         """The sums of every span for each of ``segments``, and their gauges."""
-        if len(segments) > _FEW:
-            return await self._summed(segments, spans, cells)
+        cuts = await self._counted()
+        names = {cuts.stored(cut_of(segment), segment): segment for segment in segments}
+        asked = self._summed(list(names), spans, cells) if len(names) > _FEW else self._kept_or_read(list(names), spans)
+        totals, gauges = await asked
+        return (
+            {segment: totals[name] for name, segment in names.items()},
+            {segment: gauges[name] for name, segment in names.items()},
+        )
+
+    async def _kept_or_read(
+        self, segments: Sequence[str], spans: Sequence[Places]
+    ) -> tuple[dict[str, list[Fields]], dict[str, int]]:
+        """Of few segments: what is kept, and what Redis has beyond it."""
         places: Places = {}
         for span in spans:
             places |= span
@@ -186,7 +223,7 @@ class KpiReader:
     async def _summed(
         self, segments: Sequence[str], spans: Sequence[Places], cells: Sequence[str]
     ) -> tuple[dict[str, list[Fields]], dict[str, int]]:
-        """As :meth:`_totals`, added up in Redis, so many segments in a call that nobody waits long for it."""
+        """Of many segments: added up in Redis, so many segments in a call that nobody waits long for it."""
         partitions = await self._partitions.known()
         pipeline = self._redis.pipeline(transaction=False)
         wanted = msgspec.msgpack.encode(cells)

@@ -13,7 +13,8 @@ BucketId = tuple[str, int, str]
 
 @dataclass(slots=True)
 class Delta:
-    """Counters are amounts to add; entries replace; ``due`` of ``None`` takes a ticket off the schedule."""
+    """Counters are amounts to add; entries replace; ``due`` of ``None`` takes a ticket off the schedule; ``dropped``
+    are segments, as they are stored, that are counted no more."""
 
     entries: dict[str, bytes] = field(default_factory=dict)
     facts: dict[str, list[bytes]] = field(default_factory=dict)
@@ -24,6 +25,7 @@ class Delta:
     listed: dict[tuple[TimerState, str], int] = field(default_factory=dict)
     unlisted: set[tuple[TimerState, str]] = field(default_factory=set)
     events: list[SlaEvent] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

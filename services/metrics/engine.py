@@ -7,6 +7,9 @@ tickets the stored facts are needed, ``batch`` computes with them at hand.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from msgspec import structs
 
 from schemas.state import (
     PAUSED_FROM,
@@ -22,23 +25,36 @@ from schemas.state import (
 )
 from services.fold.rules import Rules
 from services.fold.ticket import Move, fold, needs_history, step
+from services.kpi.cuts import Cuts, named
 from services.kpi.window import Resolution
 from services.metrics.announce import announce
 from services.metrics.contribution import contributions
 from services.metrics.counting import Counting
 from services.metrics.delta import Delta, Tally
+from services.metrics.segments import Scope, Segments
 
 TAIL = 8
 """Bytes of an event id that are remembered, and how many ids: enough for every redelivery a helpdesk makes."""
 TAILS = 128
 
 
-class Engine:
-    """Holds the rules and the resolutions, and nothing of any ticket."""
+@dataclass(slots=True)
+class Change:
+    """What was computed. ``counting`` is in the delta once every value of ``counting.undecided()`` is decided and
+    :meth:`Engine.counted` was asked."""
 
-    def __init__(self, rules: Rules, kept: tuple[Resolution, ...]) -> None:
+    counting: Counting
+    delta: Delta = field(default_factory=Delta)
+    tally: Tally = field(default_factory=Tally)
+
+
+class Engine:
+    """Holds the rules, the resolutions and the segments, and nothing of any ticket."""
+
+    def __init__(self, rules: Rules, kept: tuple[Resolution, ...], segments: Segments | None = None) -> None:
         self._rules = rules
         self._kept = kept
+        self.segments = segments or Segments(Cuts(0, {named(cut): 0 for cut in rules.segments}))
 
     def histories(self, entries: Mapping[str, Entry], incoming: Mapping[str, Sequence[Fact]]) -> list[str]:
         """Keys whose stored facts ``batch`` will need: something came late, twice, or changes the past."""
@@ -56,9 +72,19 @@ class Engine:
         clock_us: int,
         now_us: int,
     ) -> tuple[Delta, Tally]:
-        """What these facts change. ``clock_us`` is the partition's clock after the batch; ``now_us`` only decides
-        which buckets are still kept."""
-        delta, tally, counting = Delta(), Tally(), Counting(self._rules, self._kept)
+        """:meth:`computed` and :meth:`counted`, where every value is admitted."""
+        return self.counted(self.computed(entries, incoming, history, clock_us), now_us)
+
+    def computed(
+        self,
+        entries: Mapping[str, Entry],
+        incoming: Mapping[str, Sequence[Fact]],
+        history: Mapping[str, Sequence[Fact]],
+        clock_us: int,
+    ) -> Change:
+        """What these facts change. ``clock_us`` is the partition's clock after the batch."""
+        change = Change(Counting(self.segments, self._kept))
+        delta, tally = change.delta, change.tally
         for key, facts in incoming.items():
             entry = entries.get(key)
             fresh = _unique(facts, history.get(key, ()))
@@ -66,14 +92,32 @@ class Engine:
             tally.duplicates += len(facts) - len(fresh)
             if not fresh:
                 continue
-            before = entry if entry is not None else Entry(_blank(key))
+            before = entry if entry is not None else Entry(_blank(key), revision=self.segments.cuts.revision)
             ticket, moves = self._folded(before.ticket, fresh, history.get(key), tally)
             delta.facts[key] = [pack(fact) for fact in fresh]
             recent = before.recent + b"".join(fact.event_id[-TAIL:] for fact in fresh)
-            self._count(before.ticket, ticket, moves, counting)
+            self._count(before.ticket, ticket, moves, change.counting, (-1, before.revision))
             self._settle(key, before, ticket, recent[-TAIL * TAILS :], clock_us, delta)
-        tally.expired = counting.into(delta, now_us)
-        return delta, tally
+        return change
+
+    def counted(self, change: Change, now_us: int) -> tuple[Delta, Tally]:
+        """The whole change; ``now_us`` only decides which buckets are still kept."""
+        change.tally.expired += change.counting.into(change.delta, now_us)
+        return change.delta, change.tally
+
+    def recounted(self, entries: Mapping[str, Entry], history: Mapping[str, Sequence[Fact]]) -> Change:
+        """What these tickets add to the cuts that came after they were last counted: all that they ever did."""
+        change, revision = Change(Counting(self.segments, self._kept)), self.segments.cuts.revision
+        for key, entry in entries.items():
+            if entry.revision >= revision:
+                continue
+            ticket = entry.ticket
+            _, moves = fold(ticket.source, ticket.ticket_id, sorted(history[key], key=_order), self._rules)
+            blank = Ticket(ticket.source, ticket.ticket_id)
+            self._count(blank, ticket, moves, change.counting, (entry.revision, revision))
+            change.delta.entries[key] = pack(structs.replace(entry, revision=revision))
+            change.tally.events += 1
+        return change
 
     def tick(self, entries: Mapping[str, Entry], clock_us: int) -> Delta:
         """What the clock alone changes for these tickets, whose time has come."""
@@ -99,20 +143,20 @@ class Engine:
         _, undone = fold(before.source, before.ticket_id, old, rules)
         return ticket, [*moves, *((at_us, who, -amount) for at_us, who, amount in undone)]
 
-    def _count(self, before: Ticket, after: Ticket, moves: list[Move], counting: Counting) -> None:
+    def _count(self, before: Ticket, after: Ticket, moves: list[Move], counting: Counting, scope: Scope) -> None:
         old, new = contributions(before), contributions(after)
         if old != new:
             for contribution in new - old:
-                counting.add(after.source, contribution, 1)
+                counting.add(after.source, contribution, 1, scope)
             for contribution in old - new:
-                counting.add(after.source, contribution, -1)
+                counting.add(after.source, contribution, -1, scope)
         for move in moves:
-            counting.move(after.source, move)
+            counting.move(after.source, move, scope)
 
     def _settle(self, key: str, before: Entry, ticket: Ticket, recent: bytes, clock_us: int, delta: Delta) -> None:
         """Announces what there is to announce, schedules the next look, and lists the timers for the API."""
         said = announce(ticket, before.notices, clock_us, self._rules)
-        entry = Entry(ticket, said.notices, recent)
+        entry = Entry(ticket, said.notices, recent, before.revision)
         delta.entries[key] = pack(entry)
         delta.events += said.events
         delta.due[key] = said.wake_us

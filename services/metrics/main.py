@@ -13,13 +13,11 @@ from structlog.stdlib import BoundLogger
 from schemas.topics import SLA, TICKETS
 from services.config.document import Document
 from services.config.environment import Environment
-from services.fold.rules import compiled
 from services.kpi.reader import KpiReader
-from services.kpi.window import resolutions
-from services.metrics.engine import Engine
 from services.metrics.exporter import Exporter
 from services.metrics.meters import Meters
 from services.metrics.outbox import Outbox
+from services.metrics.plan import planned
 from services.metrics.store import RedisStore
 from services.metrics.worker import Worker
 from services.operate import probes, problem
@@ -37,8 +35,7 @@ GROUP = "deskpulse-metrics"
 async def run(document: Document, environment: Environment, stop: asyncio.Event) -> None:
     """Works until ``stop``. Raises ``ConfigInvalid`` for rules that make no sense and ``PortTaken`` at once."""
     log: BoundLogger = structlog.get_logger("metrics")
-    rules = compiled(document)
-    kept = resolutions(document.windows_s.values())
+    plan = planned(document)
     connection, registry, health = environment.kafka(), CollectorRegistry(), Health()
     writer, reader = client.writer(environment.redis()), client.reader(environment.redis())
     producer = Producer(connection, f"{GROUP}-{os.getpid()}")
@@ -51,8 +48,10 @@ async def run(document: Document, environment: Environment, stop: asyncio.Event)
         session_timeout_s=environment.kafka_session_timeout_s,
         instance_id=environment.instance_id,
     )
-    worker = Worker(consumer, RedisStore(writer), Engine(rules, kept), producer, outbox, meters, health)
-    exporter = Exporter(KpiReader(reader, Partitions(reader), kept), document.windows_s, document.segments, registry)
+    worker = Worker(consumer, RedisStore(writer), plan, producer, outbox, meters, health)
+    exporter = Exporter(
+        KpiReader(reader, Partitions(reader), plan.kept), document.windows_s, document.segments, registry
+    )
 
     health.check("partitions", worker.problem)
     app = FastAPI(title="Deskpulse metrics worker")

@@ -78,6 +78,29 @@ class Meters:
             "deskpulse_metrics_waits_total", "Pauses because a dependency was away.", ["dependency"], registry=registry
         )
 
+        self.recount_partitions = Gauge(
+            "deskpulse_recount_partitions",
+            "Partitions of this worker whose tickets are still being counted in a segment that was added.",
+            registry=registry,
+        )
+        self.recounted = Counter(
+            "deskpulse_recount_tickets_total",
+            "Tickets counted in a segment that was added after them.",
+            registry=registry,
+        )
+        self.values = Gauge(
+            "deskpulse_segment_values",
+            "Values of a segment that are counted by themselves; at its limit what else comes counts as `other`.",
+            ["segment"],
+            registry=registry,
+        )
+        self.refused = Counter(
+            "deskpulse_segment_values_refused_total",
+            "Values that this worker met and that count as `other`, since their segment is full; each once.",
+            ["segment"],
+            registry=registry,
+        )
+
     def forget(self, partition: str) -> None:
         """Takes away what was shown of a partition that another worker shows now."""
         for gauge in (self.lag, self.clock_lag, self.watermark):

@@ -13,7 +13,8 @@ class Position:
     """``epoch`` counts owners, ``step`` applied batches; ``next_offset`` is the first record that is not in the state.
 
     ``last`` is the identity of the record before it, by which a topic that was made anew is told from the old one.
-    ``clock_us`` is the partition's clock and never goes back.
+    ``clock_us`` is the partition's clock and never goes back. ``swept`` is the revision of the cuts in which every
+    ticket of the partition counts.
     """
 
     epoch: int
@@ -21,6 +22,7 @@ class Position:
     next_offset: int = 0
     last: str = ""
     clock_us: int = 0
+    swept: int = 0
 
     def after(self, record: Record | None, clock_us: int) -> Position:
         """The position once everything up to ``record`` (``None``: nothing new) is applied."""

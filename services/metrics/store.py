@@ -7,6 +7,7 @@ between any two lines here leaves either all of a batch or nothing of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from itertools import chain
 from typing import Any, Final, Protocol
@@ -20,6 +21,7 @@ from schemas import codec
 from schemas import state as layout
 from schemas.instant import SECOND_US
 from schemas.state import Entry, Fact, TimerState
+from services.kpi.cuts import Cuts, by_cut, read
 from services.kpi.window import resolutions
 from services.metrics.delta import Delta
 from services.metrics.position import Position
@@ -51,6 +53,27 @@ class Store(Protocol):
     async def steps(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
         """Epoch and step of each partition as they are now: ``(0, 0)`` where there is no state."""
 
+    async def cuts(self, wanted: Sequence[str] | None = None) -> Cuts | None:
+        """The cuts that are counted, after those that are ``wanted`` were registered; ``None`` where there are none."""
+
+    async def admit(self, cuts: Cuts, cut: str, limit: int, segments: Sequence[str]) -> list[str]:
+        """Those of ``segments`` that are counted by themselves. An answer stands for ever; of new ones as many are
+        admitted as ``limit`` leaves room for, until one is not."""
+
+    async def readmit(self, cuts: Cuts, known: Mapping[str, Sequence[str]]) -> None:
+        """Admits, whatever the limit, what was counted by itself: ``known`` (segments by cut), and whatever any
+        partition has counted. Heals admissions that a Redis restored from an older copy has lost."""
+
+    async def admitted(self, cuts: Cuts) -> dict[str, int]:
+        """How many values each cut has."""
+
+    async def scan(self, cursor: int) -> tuple[int, dict[int, list[str]]]:
+        """Tickets by partition, some at a time: the next cursor, 0 at the end. Every ticket that is there from the
+        first call (with 0) to the last is among them at least once."""
+
+    async def segments(self, partition: int) -> list[str]:
+        """The segments, as stored, that have counted anything or have a gauge."""
+
     async def apply(self, partition: int, before: Position, after: Position, delta: Delta) -> None:
         """All of ``delta`` and ``after``, or nothing: raises :class:`Fenced` unless the state is at ``before``.
 
@@ -66,13 +89,22 @@ class RedisStore:
         self._redis: Any = redis  # its stubs return unions of everything that any option could make it return
         self._claim = redis.register_script((LUA / "claim.lua").read_text())
         self._apply = redis.register_script((LUA / "apply.lua").read_text())
+        self._register = redis.register_script((LUA / "register.lua").read_text())
+        self._admit = redis.register_script((LUA / "admit.lua").read_text())
 
     async def claim(self, partition: int) -> Position:
         with away():
             await self._redis.sadd(layout.PARTITIONS_KEY, partition)
             found = await self._claim(keys=[layout.position_key(partition)], args=[uuid4().hex])
-        epoch, step, next_offset, last, clock_us = found
-        return Position(int(epoch), int(step or 0), int(next_offset or 0), (last or b"").decode(), int(clock_us or 0))
+        epoch, step, next_offset, last, clock_us, swept = found
+        return Position(
+            int(epoch),
+            int(step or 0),
+            int(next_offset or 0),
+            (last or b"").decode(),
+            int(clock_us or 0),
+            int(swept or 0),
+        )
 
     async def entries(self, partition: int, keys: Sequence[str]) -> dict[str, Entry]:
         if not keys:
@@ -111,6 +143,59 @@ class RedisStore:
             found = await pipeline.execute()
         return {n: (int(epoch or 0), int(step or 0)) for n, (epoch, step) in zip(partitions, found, strict=True)}
 
+    async def cuts(self, wanted: Sequence[str] | None = None) -> Cuts | None:
+        with away():
+            if wanted is None:
+                return read(await self._redis.hgetall(layout.CUTS_KEY))
+            flat = await self._register(keys=[layout.CUTS_KEY], args=list(wanted))
+        return read(dict(zip(flat[::2], flat[1::2], strict=True)))
+
+    async def admit(self, cuts: Cuts, cut: str, limit: int, segments: Sequence[str]) -> list[str]:
+        added = cuts.added[cut]
+        keys = [layout.values_key(cut, added), layout.SEALED_KEY]
+        found: list[str] = []
+        for at in range(0, len(segments), _ASKED_AT_ONCE):
+            asked = segments[at : at + _ASKED_AT_ONCE]
+            with away():
+                answers = await self._admit(keys=keys, args=[f"{cut}:{added}", limit, *asked])
+            found += [segment for segment, admitted in zip(asked, answers, strict=True) if admitted]
+        return found
+
+    async def readmit(self, cuts: Cuts, known: Mapping[str, Sequence[str]]) -> None:
+        counted = {cut: set(segments) for cut, segments in known.items()}
+        with away():
+            for number in await self._redis.smembers(layout.PARTITIONS_KEY):
+                names = await self._redis.zrange(layout.segments_key(int(number)), 0, -1)
+                for cut, segments in by_cut(cuts, (name.decode() for name in names)).items():
+                    counted.setdefault(cut, set()).update(segments)
+            pipeline = self._redis.pipeline(transaction=False)
+            for cut, values in counted.items():
+                if values and cut in cuts.added:
+                    pipeline.sadd(layout.values_key(cut, cuts.added[cut]), *values)
+            await pipeline.execute()
+
+    async def admitted(self, cuts: Cuts) -> dict[str, int]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for cut, added in cuts.added.items():
+            pipeline.scard(layout.values_key(cut, added))
+        with away():
+            return dict(zip(cuts.added, await pipeline.execute() if cuts.added else [], strict=True))
+
+    async def scan(self, cursor: int) -> tuple[int, dict[int, list[str]]]:
+        with away():
+            following, keys = await self._redis.scan(cursor, match=f"{layout.slot(0).replace('0', '*')}t:*", count=500)
+        found: dict[int, list[str]] = {}
+        for key in keys:
+            slot, _, ticket = key.decode().partition("}:t:")
+            found.setdefault(int(slot.rpartition("p")[2]), []).append(ticket)
+        return int(following), found
+
+    async def segments(self, partition: int) -> list[str]:
+        with away():
+            counted = await self._redis.zrange(layout.segments_key(partition), 0, -1)
+            gauged = await self._redis.hkeys(layout.gauge_key(partition))
+        return sorted({name.decode() for name in (*counted, *gauged)})
+
     async def apply(self, partition: int, before: Position, after: Position, delta: Delta) -> None:
         values: list[bytes] = []
         changes = msgspec.msgpack.encode(_changes(partition, before, after, delta, values))
@@ -141,10 +226,14 @@ class MemoryStore:
         self.schedule: dict[tuple[int, str], int] = {}
         self.listed: dict[tuple[int, TimerState, str], int] = {}
         self.outbox: list[tuple[int, bytes]] = []
+        self.registered: Cuts | None = None
+        self.values: dict[tuple[str, int], set[str]] = {}
+        self.sealed: set[tuple[str, int]] = set()
+        self.touched: set[tuple[int, str]] = set()
 
     async def claim(self, partition: int) -> Position:
         old = self.positions.get(partition, Position(0))
-        taken = Position(old.epoch + 1, old.step, old.next_offset, old.last, old.clock_us)
+        taken = replace(old, epoch=old.epoch + 1)
         self.positions[partition] = taken
         return taken
 
@@ -167,6 +256,43 @@ class MemoryStore:
         held = {number: self.positions.get(number, Position(0)) for number in partitions}
         return {number: (position.epoch, position.step) for number, position in held.items()}
 
+    async def cuts(self, wanted: Sequence[str] | None = None) -> Cuts | None:
+        if wanted is not None:
+            before = self.registered
+            self.registered = before.after(wanted) if before is not None else Cuts(0, dict.fromkeys(wanted, 0))
+        return self.registered
+
+    async def admit(self, cuts: Cuts, cut: str, limit: int, segments: Sequence[str]) -> list[str]:
+        place = (cut, cuts.added[cut])
+        values, found = self.values.setdefault(place, set()), []
+        for segment in segments:
+            if segment not in values and place not in self.sealed:
+                if len(values) < limit:
+                    values.add(segment)
+                else:
+                    self.sealed.add(place)
+            if segment in values:
+                found.append(segment)
+        return found
+
+    async def readmit(self, cuts: Cuts, known: Mapping[str, Sequence[str]]) -> None:
+        for counted in (known, by_cut(cuts, (name for _, name in self.touched))):
+            for cut, segments in counted.items():
+                if cut in cuts.added:
+                    self.values.setdefault((cut, cuts.added[cut]), set()).update(segments)
+
+    async def admitted(self, cuts: Cuts) -> dict[str, int]:
+        return {cut: len(self.values.get((cut, added), ())) for cut, added in cuts.added.items()}
+
+    async def scan(self, cursor: int) -> tuple[int, dict[int, list[str]]]:
+        found: dict[int, list[str]] = {}
+        for partition, key in self.tickets:
+            found.setdefault(partition, []).append(key)
+        return 0, found
+
+    async def segments(self, partition: int) -> list[str]:
+        return sorted({name for number, name in (*self.touched, *self.gauges) if number == partition})
+
     async def apply(self, partition: int, before: Position, after: Position, delta: Delta) -> None:
         if self.positions.get(partition) != before:
             raise Fenced(f"partition {partition} is not at step {before.step} of epoch {before.epoch}")
@@ -177,6 +303,7 @@ class MemoryStore:
         for (resolution, start_s, segment), amounts in delta.buckets.items():
             counters = self.buckets.setdefault((partition, resolution, start_s, segment), {})
             _add(counters, amounts)
+            self.touched.add((partition, segment))
         for segment, amount in delta.gauge.items():
             self.gauges[partition, segment] = self.gauges.get((partition, segment), 0) + amount
         for key, at in delta.due.items():
@@ -188,6 +315,9 @@ class MemoryStore:
             self.listed.pop((partition, state, member), None)
         for (state, member), score in delta.listed.items():
             self.listed[partition, state, member] = score
+        for segment in delta.dropped:
+            self.gauges.pop((partition, segment), None)
+            self.touched.discard((partition, segment))
         self.outbox += [(partition, codec.encode(event)) for event in delta.events]
         self.positions[partition] = after
 
@@ -201,6 +331,7 @@ def _add(counters: dict[str, int], amounts: Mapping[str, int]) -> None:
             counters.pop(field, None)
 
 
+_ASKED_AT_ONCE: Final = 1000
 _WIDTHS_S: Final = {resolution.name: resolution.width_s for resolution in resolutions(())}
 _VALUES_FROM: Final = 5
 """The place of the first packed value among the arguments of ``apply.lua``."""
@@ -252,7 +383,15 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
             [layout.outbox_key(partition), event.event_id, event.key, placed(codec.encode(event))]
             for event in delta.events
         ],
-        "position": ["next", after.next_offset, "last", after.last, "clock_us", after.clock_us],
+        "drop": delta.dropped,
+        "gauges": layout.gauge_key(partition),
+        "segments": layout.segments_key(partition),
+        "position": [
+            *("next", after.next_offset),
+            *("last", after.last),
+            *("clock_us", after.clock_us),
+            *("swept", after.swept),
+        ],
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -23,12 +24,15 @@ from schemas.state import Fact
 from schemas.topics import TICKETS_DLQ
 from services import clock
 from services.fold.fact import fact
+from services.kpi.cuts import Cuts
 from services.metrics.delta import Delta
-from services.metrics.engine import Engine
+from services.metrics.engine import Change, Engine
 from services.metrics.meters import Meters
 from services.metrics.outbox import Outbox
 from services.metrics.partition import Partition, Resumed
+from services.metrics.plan import Plan
 from services.metrics.store import Fenced, Store
+from services.metrics.sweep import Sweep
 from services.operate.health import Health
 from services.stream.consumer import BatchConsumer
 from services.stream.dead_letter import from_record
@@ -55,7 +59,7 @@ class Worker:
         self,
         consumer: BatchConsumer,
         store: Store,
-        engine: Engine,
+        plan: Plan,
         producer: Producer,
         outbox: Outbox,
         meters: Meters,
@@ -63,7 +67,10 @@ class Worker:
     ) -> None:
         self._consumer = consumer
         self._store = store
-        self._engine = engine
+        self._plan = plan
+        self._next: Plan | None = plan
+        self._engine = plan.engine(Cuts())
+        self._sweep = Sweep(store, meters, self._counted, self._swept)
         self._producer = producer
         self._outbox = outbox
         self._meters = meters
@@ -82,6 +89,10 @@ class Worker:
             return f"{len(missing)} of {len(self._consumer.owned)} partitions are not taken over yet."
         return None
 
+    def follow(self, plan: Plan) -> None:
+        """Works by ``plan`` from the next batch on."""
+        self._next = plan
+
     async def run(self, stop: asyncio.Event) -> None:
         """Works until ``stop``."""
         self._stop = stop
@@ -89,6 +100,7 @@ class Worker:
             await self._patiently("kafka", self._consumer.start)
             while not stop.is_set():
                 self._health.beat("metrics-loop", _BEAT_S)
+                await self._adopt()
                 await self._take_over()
                 batches = await self._consumer.fetch(BATCH)
                 began_s = clock.steady_s()
@@ -97,6 +109,7 @@ class Worker:
                     self._meters.batch_seconds.observe(clock.steady_s() - began_s)
                 await self._tick()
                 await self._look_back()
+                await self._patiently("redis", partial(self._sweep.turn, self._engine, self._held))
                 await self._commit()
         except NotNow as wait:
             # A stop while a dependency is away: the batch in hand stays in the log and is read again.
@@ -105,15 +118,51 @@ class Worker:
             self._health.rest("metrics-loop")
             await self._consumer.stop()
 
+    async def _adopt(self) -> None:
+        """Takes a new plan into use: registers its cuts where it wants others than the one before."""
+        plan, before = self._next, self._plan
+        if plan is None:
+            return
+        self._next, self._plan = None, plan
+        if plan is before or set(plan.cuts) != set(before.cuts):
+            cuts = await self._patiently("redis", partial(self._store.cuts, plan.cuts))
+        else:
+            cuts = self._engine.segments.cuts
+        await self._count_in(cuts or Cuts())
+
+    async def _count_in(self, cuts: Cuts) -> None:
+        """Counts in these cuts from now on. What is admitted is asked anew; what was counted stays admitted."""
+        known = {cut: self._engine.segments.admitted(cut) for cut in cuts.added}
+        if cuts.added.items() != self._engine.segments.cuts.added.items():
+            known = {}
+            log.info("segments_counted", revision=cuts.revision, segments=sorted(cuts.added))
+            self._sweep.again()
+        self._engine = self._plan.engine(cuts)
+        await self._patiently("redis", partial(self._store.readmit, cuts, known))
+        self._meters.values.clear()
+
+    async def _followed(self) -> Cuts:
+        """The cuts that all workers count in now; registers ours where Redis lost what was registered."""
+        cuts = await self._patiently("redis", self._store.cuts)
+        if cuts is None or cuts.revision < self._engine.segments.cuts.revision:
+            cuts = await self._patiently("redis", partial(self._store.cuts, self._plan.cuts))
+        return cuts or Cuts()
+
     async def _take_over(self) -> None:
         """Claims what the group gave us and forgets what it took."""
         owned = self._consumer.owned
         for number in self._held.keys() - owned:
-            del self._held[number]
+            self._lose(number)
             self._meters.forget(str(number))
-        for number in self._consumer.newly_owned() | (owned - self._held.keys()):
-            self._held.pop(number, None)
+        new = self._consumer.newly_owned()
+        if new | (owned - self._held.keys()):
+            # Its last owner may have counted in other cuts, and have admitted values that Redis lost since.
+            await self._count_in(await self._followed())
+        for number in new | (owned - self._held.keys()):
+            self._lose(number)
             position = await self._patiently("redis", partial(self._store.claim, number))
+            if position.step == 0:  # nothing is in it that would have to be counted again
+                position = replace(position, swept=self._engine.segments.cuts.revision)
             first, end = await self._patiently("kafka", partial(self._consumer.ends, number))
             held = Partition(number, position)
             offset, how = held.resume(first, end)
@@ -173,13 +222,28 @@ class Worker:
         needed = self._engine.histories(entries, incoming)
         history = await self._patiently("redis", partial(self._store.facts, number, needed)) if needed else {}
         clock_us = held.clock(self._consumer.caught_up_us(number), records[-1])
-        delta, tally = self._engine.batch(entries, incoming, history, clock_us, clock.now_us())
+        change = self._engine.computed(entries, incoming, history, clock_us)
+        delta, tally = await self._counted(self._engine, change), change.tally
         if not await self._apply(held, records[-1], clock_us, delta):
             return
         self._meters.events.labels("folded").inc(tally.events - tally.duplicates)
         self._meters.events.labels("duplicate").inc(tally.duplicates)
         self._meters.refolds.inc(tally.refolds)
         self._meters.expired.inc(tally.expired)
+
+    async def _counted(self, engine: Engine, change: Change) -> Delta:
+        """The change in full, once it is decided which of its values are counted by themselves."""
+        segments = engine.segments
+        for cut, asked in change.counting.undecided().items():
+            ask = partial(self._store.admit, segments.cuts, cut, segments.limit(cut), asked)
+            refused = segments.decide(cut, asked, await self._patiently("redis", ask))
+            if refused:
+                self._meters.refused.labels(cut).inc(refused)
+        return engine.counted(change, clock.now_us())[0]
+
+    async def _swept(self, held: Partition, delta: Delta, revision: int | None) -> bool:
+        """A step of the sweep; with ``revision`` the one that says that the partition is done."""
+        return await self._apply(held, None, held.position.clock_us, delta, swept=revision)
 
     async def _tick(self) -> None:
         """Lets the clock announce what it brought, and shows where every partition stands."""
@@ -225,17 +289,34 @@ class Worker:
             if stands < (position.epoch, position.step):
                 self._meters.fenced.inc()
                 log.warning("state_went_back", partition=number, step=stands[1], expected=position.step)
-                del self._held[number]
+                self._lose(number)
+        cuts = await self._followed()
+        if cuts != self._engine.segments.cuts:
+            await self._count_in(cuts)
+        values = await self._patiently("redis", partial(self._store.admitted, cuts))
+        for cut, number in values.items():
+            self._meters.values.labels(cut).set(number)
+            known = self._engine.segments.admitted(cut)
+            if number < len(known):
+                await self._patiently("redis", partial(self._store.readmit, cuts, {cut: known}))
 
-    async def _apply(self, held: Partition, last: Record | None, clock_us: int, delta: Delta) -> bool:
+    def _lose(self, number: int) -> None:
+        self._held.pop(number, None)
+        self._sweep.forget(number)
+
+    async def _apply(
+        self, held: Partition, last: Record | None, clock_us: int, delta: Delta, *, swept: int | None = None
+    ) -> bool:
         """One fenced step. False when it was refused: the partition is taken over anew from where it stands."""
         after = held.position.after(last, clock_us)
+        if swept is not None:
+            after = replace(after, swept=swept)
         try:
             await self._patiently("redis", partial(self._store.apply, held.number, held.position, after, delta))
         except Fenced as refusal:
             self._meters.fenced.inc()
             log.warning("fenced", partition=held.number, why=str(refusal))
-            self._held.pop(held.number, None)
+            self._lose(held.number)
             # If two workers believe that they own this partition, the pause lets the group decide between them.
             await self._pause(_FENCED_S)
             return False

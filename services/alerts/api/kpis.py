@@ -59,7 +59,8 @@ async def kpis(
     parts: Parts, now: Now, window: Window = "1h", segment: Segment = ALL, compare: Compare = None
 ) -> Response:
     """Durations are in seconds, by the calendar and (under `business`) in business hours; ratios from 0 to 1.
-    What has not a single case in the window has null means, percentiles and ratios.
+    What has not a single case in the window has null means, percentiles and ratios. While tickets from before a
+    segment was configured are still being counted in it, `recounting` is true.
 
     With `compare`, `compared` has the same KPIs of the window that ended so much earlier, from its `from` to its `to`
     (older windows begin and end with the minute, the hour or the day), and what changed since."""
@@ -67,6 +68,7 @@ async def kpis(
     chosen = _segment(parts.document, segment)
     at_us = from_datetime(now)
     answer: dict[str, Any] = {"as_of": to_rfc3339(at_us), "window": window, "segment": chosen}
+    answer |= await _reservations(parts, chosen)
     if compare is None:
         return _json(answer | {"kpis": await parts.kpis.window(chosen, window_s, at_us)})
     found = await _compared(parts, [chosen], window, compare, at_us, list(KPIS.values()))
@@ -97,6 +99,7 @@ async def by(
         raise _unknown("segment", by, [",".join(names) for names in configured])
     at_us = from_datetime(now)
     answer: dict[str, Any] = {"as_of": to_rfc3339(at_us), "kpi": kpi, "window": window, "by": by}
+    answer |= await _reservations(parts, ",".join(f"{name}:" for name in dimensions))
     if compare is None:
         rows = await parts.kpis.by(found, dimensions, window_s, at_us)
         listed = [{"segment": segment, "values": _values(segment), **reading} for segment, reading in rows]
@@ -153,9 +156,15 @@ async def series(
             "window": window,
             "step": step,
             "segment": chosen,
+            **await _reservations(parts, chosen),
             "points": [{"at": to_rfc3339(start_us), **reading} for start_us, reading in points],
         }
     )
+
+
+async def _reservations(parts: Context, segment: str) -> dict[str, bool]:
+    """What an answer must say of itself: that a segment which was added is not fully counted yet."""
+    return {"recounting": True} if await parts.kpis.recounting(segment) else {}
 
 
 async def _compared(

@@ -46,6 +46,10 @@ for _, change in ipairs(changes.zadd) do
     redis.call('ZADD', change[1], change[at], change[at + 1])
   end
 end
+for _, segment in ipairs(changes.drop) do
+  redis.call('HDEL', changes.gauges, segment)
+  redis.call('ZREM', changes.segments, segment)
+end
 for _, change in ipairs(changes.append) do
   redis.call('XADD', change[1], '*', 'id', change[2], 'key', change[3], 'value', ARGV[change[4]])
 end
