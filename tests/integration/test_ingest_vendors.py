@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from schemas import topics
 from schemas.failure import NotNow
 from services import clock
 from services.config.document import parse
@@ -146,6 +147,64 @@ async def test_what_a_vendor_proves_is_taken_with_200_and_kept_and_nothing_else_
             headers, query = proof(vendor)
             assert (await ingest.post(vendor + query, headers, b'{"id": 2}')).status_code == 401
         assert len(ingest.sender.records) == kept
+
+
+UNKNOWN: dict[str, tuple[Any, str]] = {
+    # by vendor: a happening that no version of it has told yet, and why it is kept as a dead letter
+    "chatwoot": ({"event": "conversation_exploded"}, "unknown_type"),
+    "cloudevents": (
+        {"specversion": "1.0", "id": "1", "source": "/crm", "type": "deskpulse.helpdesk.exploded.v1", "data": {}},
+        "unknown_type",
+    ),
+    "freescout": ({"id": 1, "mailboxId": 1}, "unknown_type"),
+    "freshdesk": ({"schema": "freshdesk.v1", "event": "exploded", "ticket_id": "1"}, "unknown_type"),
+    "front": ({"id": "evt_1", "type": "exploded", "conversation": {"id": "cnv_1"}}, "unknown_type"),
+    "generic": ({"kind": "ticket.exploded", "ticket_id": "1", "occurred_at": "2026-03-02T09:00:00Z"}, "unknown_type"),
+    "gorgias": ({"schema": "gorgias.v1", "event": "ticket-exploded"}, "unknown_type"),
+    "helpscout": ({"id": 1, "mailboxId": 1}, "unknown_type"),
+    "hubspot": ([{"subscriptionType": "ticket.exploded", "objectId": 1, "occurredAt": 1}], "unknown_type"),
+    "intercom": ({"type": "notification_event", "topic": "conversation.exploded"}, "unknown_type"),
+    "jira": ({"webhookEvent": "jira:issue_exploded"}, "unknown_type"),
+    "salesforce": ({"eventType": "case_exploded", "record": {}}, "unknown_type"),
+    "servicenow": ({"event": "exploded", "table": "incident"}, "unknown_type"),
+    "zammad": ({"event": "exploded", "ticket": "an own template"}, "unsupported_format"),
+    "zendesk": ({"type": "zen:event-type:ticket.exploded"}, "unknown_type"),
+}
+NAMED: dict[str, dict[str, str]] = {
+    "freescout": {"x-freescout-event": "convo.exploded"},
+    "helpscout": {"x-helpscout-event": "convo.exploded"},
+}
+UNRENDERED: dict[str, Any] = {
+    "freshdesk": {"schema": "freshdesk.v1", "event": "created", "ticket_id": "{{ticket.id}}"},
+    "gorgias": {"schema": "gorgias.v1", "event": "ticket-created", "ticket": {"id": "{{ticket.id}}"}},
+    "salesforce": {"eventType": "case_created", "record": {"Id": "{!$Record.Id}"}},
+    "servicenow": {"event": "insert", "table": "incident", "sys_id": "${current.sys_id}", "current": {}},
+    "zendesk": {"schema": "zendesk.trigger.v1", "event": "created", "ticket_id": "{{ticket.id}}"},
+}
+
+
+async def told(vendor: str, body: bytes) -> tuple[int, Any, list[Outgoing]]:
+    async with running({vendor: {"vendor": vendor, "options": OPTIONS.get(vendor, {})}}) as ingest:
+        headers, query = proof(vendor, body)
+        answer = await ingest.post(vendor + query, headers | NAMED.get(vendor, {}), body)
+        return answer.status_code, answer.json(), ingest.sender.records
+
+
+@pytest.mark.parametrize("vendor", HERE)
+async def test_what_no_version_knows_yet_is_kept_as_a_dead_letter_and_the_sender_is_content(vendor: str) -> None:
+    said, reason = UNKNOWN[vendor]
+    body = json.dumps(said).encode()
+    status, answer, records = await told(vendor, body)
+    assert (status, answer["accepted"], answer["dead_lettered"], answer["reason"]) == (200, 0, 1, reason)
+    assert [(one.topic, one.value) for one in records] == [(topics.TICKETS_DLQ, body)]
+
+
+@pytest.mark.parametrize("vendor", UNRENDERED)
+async def test_a_template_that_nobody_filled_in_is_kept_as_a_dead_letter_and_the_sender_is_content(vendor: str) -> None:
+    body = json.dumps(UNRENDERED[vendor]).encode()
+    status, answer, records = await told(vendor, body)
+    assert (status, answer["dead_lettered"], answer["reason"]) == (200, 1, "unrendered_template")
+    assert [(one.topic, one.value) for one in records] == [(topics.TICKETS_DLQ, body)]
 
 
 @pytest.mark.parametrize("vendor", HERE)
