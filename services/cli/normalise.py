@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -63,7 +63,9 @@ def normalise(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(help="Read as this source of the configuration: its vendor, options and hash key. See --config."),
+        typer.Option(
+            help="Read as this source of the configuration: its vendor, options, hash key and `keep`. See --config."
+        ),
     ] = None,
     config: settings.Config = None,
     received_at: Annotated[
@@ -122,14 +124,14 @@ def _how(
     from services.ingest.normalise import VENDORS, options_problem
 
     said: Mapping[str, Any] = {}
-    key = PSEUDONYM_KEY
+    read = SourceSettings(PSEUDONYM_KEY)
     if source is not None:
         found = settings.sources(config).get(source)
         if found is None:
             settings.fail(f"--source: no source '{source}' is configured")
         if vendor not in (None, found.vendor):
             settings.fail(f"--vendor: the source '{source}' is of vendor {found.vendor}")
-        vendor, said, key = found.vendor, found.settings.options, found.settings.hash_key
+        vendor, said, read = found.vendor, found.settings.options, found.settings
     if vendor is None:
         settings.fail(f"give --vendor (there is: {', '.join(VENDORS)}), or --source for a configured one")
     if vendor not in VENDORS:
@@ -142,11 +144,12 @@ def _how(
         key = os.environ.get(hash_key_env, "").encode()
         if not key:
             settings.fail(f"--hash-key-env: {hash_key_env} is not set")
+        read = replace(read, hash_key=key)
     try:
         at = clock.now() if received_at is None else parse_rfc3339(received_at)
     except ValueError:
         settings.fail(f"--received-at: '{received_at}' is no time; write for example 2026-03-02T09:00:00Z")
-    return _How(source or vendor, vendor, _headers(headers), SourceSettings(key, said), at)
+    return _How(source or vendor, vendor, _headers(headers), replace(read, options=said), at)
 
 
 def _told(file: str, how: _How) -> dict[str, Any]:

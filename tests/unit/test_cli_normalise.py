@@ -134,6 +134,17 @@ def test_a_configured_source_brings_its_name_vendor_options_and_hash_key(tmp_pat
     assert len(set(pseudonyms)) == 3
 
 
+def test_what_a_configured_source_keeps_of_a_person_is_shown_and_nothing_by_default(tmp_path: Path) -> None:
+    config = "sources: {shop: {vendor: zendesk, secrets: [s], keep: [subject]}, bare: {vendor: zendesk, secrets: [s]}}"
+    file = saved(tmp_path, config, "deskpulse.yaml")
+    body = ZENDESK / "status_on_hold.json"
+    _, [shop] = rows("--source", "shop", "--config", file, body)
+    assert shop["events"][0]["personal"] == {"subject": "Invoice"}
+    for arguments in (("--source", "bare", "--config", file, body), ("--vendor", "zendesk", body)):
+        _, [row] = rows(*arguments)
+        assert "personal" not in row["events"][0]
+
+
 def test_a_payload_may_come_from_stdin() -> None:
     code, [row] = rows("--vendor", "zendesk", "-", given=(ZENDESK / "created.json").read_bytes())
     assert (code, row["file"], len(row["events"])) == (0, "-", 1)
