@@ -16,7 +16,7 @@ from structlog.stdlib import BoundLogger
 from schemas.failure import NotNow
 from services import clock
 from services.alerts.alerting import Alerting
-from services.alerts.api import alerts, configuration, deliveries, kpis, receivers, stream, tickets, timers
+from services.alerts.api import alerts, configuration, deliveries, explain, kpis, receivers, stream, tickets, timers
 from services.alerts.api.dependencies import GUARDS, Context, Streams
 from services.alerts.feed import Feed
 from services.alerts.measures import Transitions
@@ -81,6 +81,7 @@ def build(
     app.include_router(kpis.router, dependencies=GUARDS)
     app.include_router(timers.router, dependencies=GUARDS)
     app.include_router(tickets.router, dependencies=GUARDS)
+    app.include_router(explain.router, dependencies=GUARDS)
     # The stream first: its path would otherwise be taken for the id of an alert.
     app.include_router(stream.router, dependencies=GUARDS)
     app.include_router(alerts.router, dependencies=GUARDS)

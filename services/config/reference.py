@@ -44,7 +44,7 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         ),
         "sla_policies": (
             "list of policies",
-            "Promises. The first policy whose `match` fits a ticket counts; for `group_ownership` the first that names it.",
+            "Promises. The first policy whose `match` fits counts; for `group_ownership` the first that names it.",
         ),
         "segments": (
             "list of lists of dimensions",
@@ -56,8 +56,8 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         "segment_limit": (
             "number",
             (
-                "How many values each segment may have, 1 to 100000. What comes after that counts as `other`, and keeps "
-                "doing so: a value's place is never taken away from it, and a segment that was once full stays so."
+                "How many values each segment may have, 1 to 100000. What comes after that counts as `other`, and "
+                "keeps doing so: a value's place is never taken away from it, and a segment that was once full stays so."
             ),
         ),
         "segment_limits": ("segment: number", "Another limit for single segments, as in `{agent: 200}`."),
@@ -430,8 +430,7 @@ CALENDAR: Final[dict[str, tuple[str, str]]] = {
     ),
     "country": (
         "ISO 3166 code",
-        'Closed on its public holidays: `FR`, `"NO"`. They are computed here, nothing is fetched; see '
-        "[promises and hours](guides/promises-and-hours.md).",
+        'Closed on its public holidays: `FR`, `"NO"`. See [promises and hours](guides/promises-and-hours.md).',
     ),
     "subdivision": ("code", 'And on those of this part of the country: `"57"`, `BY`, `CA`.'),
     "holidays": ("list of dates", 'Closed on these dates: `"2026-12-25"`.'),

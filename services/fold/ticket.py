@@ -7,7 +7,7 @@ folding a list is stepping through it, so any order of arrival ends in the state
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from msgspec import UNSET, structs
@@ -65,6 +65,14 @@ def fold(source: str, ticket_id: str, facts: Sequence[Fact], rules: Rules) -> tu
         ticket, moved = step(ticket, fact, rules)
         moves += moved
     return ticket, moves
+
+
+def walked(source: str, ticket_id: str, facts: Sequence[Fact], rules: Rules) -> Iterator[tuple[Fact, Ticket, Ticket]]:
+    """:func:`fold` step by step: each fact with the ticket before and after it."""
+    ticket = Ticket(source, ticket_id, withdrawn=_withdrawn(facts))
+    for fact in facts:
+        before, (ticket, _) = ticket, step(ticket, fact, rules)
+        yield fact, before, ticket
 
 
 def needs_history(fact: Fact) -> bool:

@@ -14,10 +14,11 @@ from services.state.partitions import Partitions
 
 @dataclass(frozen=True, slots=True)
 class StoredTicket:
-    """``facts`` in their order, which need not be the order of their arrival."""
+    """``facts`` in their order, ``arrived`` as they came."""
 
     entry: Entry
     facts: tuple[Fact, ...]
+    arrived: tuple[Fact, ...]
 
 
 class Tickets:
@@ -40,6 +41,6 @@ class Tickets:
                 continue
             with away():
                 facts = await self._redis.lrange(facts_key(number, source, ticket_id), 0, -1)
-            ordered = sorted((unpack_fact(fact) for fact in facts), key=lambda fact: fact.order)
-            return StoredTicket(unpack_entry(stored), tuple(ordered))
+            arrived = tuple(unpack_fact(fact) for fact in facts)
+            return StoredTicket(unpack_entry(stored), tuple(sorted(arrived, key=lambda fact: fact.order)), arrived)
         return None

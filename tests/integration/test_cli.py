@@ -23,7 +23,7 @@ SECRETS = {"ZENDESK_SECRET": "a-secret-of-ours", "GENERIC_SECRET": "whsec_c2Vjcm
 NOBODY = "127.0.0.1:1"
 COMMANDS = (
     *("up", "ingest", "metrics", "alerts", "api", "topics", "topics apply", "check", "simulate", "doctor"),
-    *("normalise", "replay", "dlq", "dlq list", "dlq show", "dlq replay"),
+    *("normalise", "explain", "replay", "dlq", "dlq list", "dlq show", "dlq replay"),
     "version",
 )
 

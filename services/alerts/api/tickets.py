@@ -10,26 +10,38 @@ from msgspec import UNSET
 
 from schemas.instant import from_datetime, to_rfc3339
 from schemas.state import Entry, Fact, Level, Mark, Mode, Timer, TimerState
-from services.alerts.api.dependencies import Now, Parts
+from services.alerts.api.dependencies import Context, Now, Parts
 from services.alerts.api.timers import about, instant, shown
 from services.operate.problem import Problem
+from services.state.tickets import StoredTicket
 
 router = APIRouter(prefix="/v1/tickets", tags=["tickets"])
 
 
-@router.get("/{source}/{ticket_id}", summary="One ticket: state, timers and timeline")
-async def ticket(
-    parts: Parts,
-    now: Now,
-    source: Annotated[str, Path(description="Name of a configured source.")],
-    ticket_id: Annotated[str, Path(max_length=200, description="The helpdesk's id of the ticket.")],
-) -> dict[str, Any]:
-    """The timeline has every event that was counted, in the order in which they happened; message texts are never
-    kept. `announced` is what was last said about a timer."""
+SourceName = Annotated[str, Path(description="Name of a configured source.")]
+TicketId = Annotated[str, Path(max_length=200, description="The helpdesk's id of the ticket.")]
+MISSING: dict[int | str, dict[str, Any]] = {
+    404: {"description": "No event of such a ticket has been counted. `sources` are those that are configured."}
+}
+
+
+async def stored(parts: Context, source: str, ticket_id: str) -> StoredTicket:
+    """The ticket. Raises :class:`Problem` (404) with the sources that there are."""
     found = await parts.tickets.find(source, ticket_id)
     if found is None:
+        known = sorted(parts.document.sources)
         detail = f"No event of ticket '{ticket_id}' of source '{source}' has been counted."
-        raise Problem(404, "no-such-ticket", "No such ticket", detail)
+        if source not in known:
+            detail += f" There is no such source; there is: {', '.join(known) or 'none'}."
+        raise Problem(404, "no-such-ticket", "No such ticket", detail, sources=known)
+    return found
+
+
+@router.get("/{source}/{ticket_id}", summary="One ticket: state, timers and timeline", responses=MISSING)
+async def ticket(parts: Parts, now: Now, source: SourceName, ticket_id: TicketId) -> dict[str, Any]:
+    """The timeline has every event that was counted, in the order in which they happened; message texts are never
+    kept. `announced` is what was last said about a timer."""
+    found = await stored(parts, source, ticket_id)
     at_us = from_datetime(now)
     entry = found.entry
     folded = entry.ticket
