@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from bench.ingest_stages import in_process, pure, stages, vendors
 from bench.profile import read, read_whole
 from bench.requests import bodies, signed, written
 from bench.table import Budget, Findings, Line, Sense, median_ratio, ratios, spread
@@ -35,15 +38,22 @@ def measure(world: World) -> Findings:
     made = bodies(number)
     world.fresh()
     bursts: list[tuple[Burst, Burst]] = []
-    with world.service("ingest") as ingest, world.program("bench.bare_route", port := free_port(), port=port) as bare:
-        until(lambda: bare.answers("/readyz"), "the bare route answers", timeout_s=20)
-        for server in (ingest, bare):
+    with ExitStack() as stack:
+        ingest = stack.enter_context(world.service("ingest"))
+        bare = stack.enter_context(_beside(world, "bench.bare_route"))
+        alone = stack.enter_context(_beside(world, "bench.ingest_parts", "-"))
+        without_kafka = stack.enter_context(_beside(world, "bench.ingest_parts", world.redis.url))
+        parts: dict[str, list[Burst]] = {"alone": [], "without_kafka": []}
+        for server in (ingest, bare, alone, without_kafka):
             burst(world, server, bodies(500, seed=21))  # the first requests of a process are slower than all others
         for pair in range(1, pairs_wanted + 1):
             world.redis.empty()  # else every body is a copy
             bursts.append((burst(world, ingest, made), burst(world, bare, made)))
             one, two = bursts[-1]
             world.say(f"ingest: pair {pair}: {one.rate:,.0f} against {two.rate:,.0f} requests/s")
+            parts["alone"].append(burst(world, alone, made))
+            world.redis.empty()
+            parts["without_kafka"].append(burst(world, without_kafka, made))
     pairs = [(one.rate, two.rate) for one, two in bursts]
     ours, theirs = (sorted(half, key=lambda b: b.rate)[len(half) // 2] for half in zip(*bursts, strict=True))
     ratio = median_ratio(pairs)
@@ -73,6 +83,15 @@ def measure(world: World) -> Findings:
             f"{1e6 / theirs.rate:.0f} µs ({cost:.1f} × its processor time). Kafka, Redis and the sender share the cores"
         ),
     ]
+    whole_us, bare_us, alone_us, without_kafka_us = (
+        statistics.median(one.server_us for one in some)
+        for some in ([one for one, _ in bursts], [two for _, two in bursts], parts["alone"], parts["without_kafka"])
+    )
+    app = in_process(made[:1000], 100 if world.quick else 500)
+    found.profiles["ingest, stage by stage, processor time of a webhook"] = stages(
+        whole_us, without_kafka_us, alone_us, app, pure(made[:1000])
+    )
+    found.profiles["ingest, vendor by vendor, without Kafka and Redis"] = vendors(app, alone_us, bare_us)
     if not world.profile:
         return found
     world.say("ingest: once more under cProfile")
@@ -83,6 +102,15 @@ def measure(world: World) -> Findings:
     found.profiles[f"ingest, {number:,} requests"] = read(file, 15)
     found.profiles[f"ingest, {number:,} requests, calls with all that they call"] = read_whole(file, 25)
     return found
+
+
+@contextmanager
+def _beside(world: World, module: str, *arguments: str) -> Iterator[Process]:
+    """``python -m MODULE PORT ARGUMENTS`` that answers."""
+    port = free_port()
+    with world.program(module, port, *arguments, port=port) as process:
+        until(lambda: process.answers("/readyz"), f"{module} answers", timeout_s=20)
+        yield process
 
 
 def burst(world: World, server: Process, made: tuple[bytes, ...]) -> Burst:

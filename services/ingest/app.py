@@ -28,7 +28,7 @@ from services.ingest.public_keys import PublicKeys
 from services.ingest.source import ready
 from services.ingest.spool import Spool, drain
 from services.ingest.verify import keys_url
-from services.operate import logs, openapi, probes, problem
+from services.operate import garbage, logs, openapi, probes, problem
 from services.operate.health import Health, Note
 from services.operate.server import Server
 from services.operate.stop import signalled
@@ -139,6 +139,7 @@ async def serve(
         )
         server = Server(app, environment.bind_host, environment.ingest_port)
         await server.start()
+        garbage.settle()
     except BaseException:
         if spool is not None:
             await spool.close()

@@ -38,6 +38,7 @@ from services import clock
 from services.config.document import parse
 from services.config.environment import Environment
 from services.ingest.app import build
+from services.ingest.dedupe import Dedupe
 from services.ingest.intake import Sender
 from services.ingest.measures import Measures
 from services.ingest.verify import WAYS
@@ -218,6 +219,13 @@ class Fuzz:
             asked.change(rng, [name.encode() for name in headers])
         return asked
 
+    def signed(self, source: str, body: bytes, meant: dict[str, str]) -> Asked:
+        """A request to ``source`` as its helpdesk would send it now; ``meant`` are the headers that mean something."""
+        proof, query = self._proof(source, body, SECRET)
+        headers = {"content-type": "application/json", **meant, **proof}
+        pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        return Asked(f"/webhooks/{source}", query, pairs, [body])
+
     def _proof(self, source: str, body: bytes, secret: str) -> tuple[dict[str, str], str]:
         at_ms = clock.now_us() // 1000
         target = f"{_ADDRESS}/webhooks/{source}"
@@ -244,7 +252,7 @@ class Fuzz:
 
 
 @asynccontextmanager
-async def fuzzing(sender: Sender) -> AsyncIterator[Fuzz]:
+async def fuzzing(sender: Sender, dedupe: Dedupe | None = None) -> AsyncIterator[Fuzz]:
     """Ingest with ``sender`` for Kafka, and a server with the key that Zoho signs with."""
     key = rsa.generate_private_key(65537, 2048)
     errors = io.StringIO()
@@ -275,7 +283,7 @@ async def fuzzing(sender: Sender) -> AsyncIterator[Fuzz]:
             parse(json.dumps({"sources": sources}), {}),
             Environment(),
             sender,
-            Forgetful(),
+            dedupe or Forgetful(),
             health=Health(),
             measures=Measures(registry),
             registry=registry,
