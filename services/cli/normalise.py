@@ -64,7 +64,7 @@ def normalise(
     source: Annotated[
         str | None,
         typer.Option(
-            help="Read as this source of the configuration: its vendor, options, hash key and `keep`. See --config."
+            help="Read as this source of the configuration: its vendor, options, hash key, `keep`. See --config."
         ),
     ] = None,
     config: settings.Config = None,

@@ -8,6 +8,7 @@ have a meaning: by file name, those it came with.
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from schemas.instant import parse_rfc3339
 from services.ingest.delivery import Delivery, SourceSettings
 from services.ingest.normalise import normalise
 from tests.conformance.cases import MISSING, folder
+from tests.support.planted import planted
 
 FOLDER = folder()
 if FOLDER is None:
@@ -75,3 +77,16 @@ def test_a_payload_means_what_it_says_or_is_refused_by_name(vendor: str, path: P
     for event, meaning in zip(events, meanings, strict=True):
         assert {name: at(event, name) for name in meaning} == meaning
         assert decode_ticket(msgspec.json.encode(event)).key.startswith(f"{vendor}:")
+
+
+@pytest.mark.parametrize(("vendor", "path"), _payloads())
+def test_no_text_name_or_address_of_a_payload_is_in_an_event_or_in_a_reason(vendor: str, path: Path) -> None:
+    mark = "planted.person@customer.example"
+    headers = getattr(EXPECTED[vendor], "HEADERS", {}).get(path.name, {})
+    body = json.dumps(planted(json.loads(path.read_bytes()), mark)).encode()
+    try:
+        events = normalise(Delivery(vendor, vendor, headers, body, RECEIVED), SourceSettings(b"key"))
+        said = b"".join(map(encode, events)).decode()
+    except Invalid as refused:
+        said = refused.detail
+    assert mark not in said.lower()
