@@ -45,16 +45,15 @@ from services.ingest.normalise.fields import (
     word,
     words,
 )
+from services.ingest.normalise.people import customer, staff
+from services.ingest.normalise.vocabulary import channel, tier
 from services.ingest.normalise.zendesk_ticket import (
+    CHANNELS,
     NOT_STATUSES,
     PRIORITIES,
     STATUSES,
     Options,
     actor,
-    channel,
-    customer,
-    staff,
-    tier,
 )
 
 PREFIX: Final = "zen:event-type:"
@@ -140,11 +139,13 @@ def _attributes(detail: Object, requester: str | None, options: Options, hash_ke
     return Attributes(
         status=_status(detail.get("status"), "detail.status") or UNSET,
         priority=_priority(detail["priority"], "detail.priority") if "priority" in detail else UNSET,
-        channel=UNSET if via_channel is UNSET else channel(via_channel if isinstance(via_channel, str) else None),
+        channel=UNSET
+        if via_channel is UNSET
+        else channel(via_channel if isinstance(via_channel, str) else None, CHANNELS),
         team=named("group_id"),
         agent=named("assignee_id"),
         brand=named("brand_id"),
-        tier=UNSET if isinstance(tags, UnsetType) else tier(tags, options),
+        tier=UNSET if isinstance(tags, UnsetType) else tier(tags, options.tiers),
         tags=tags,
         requester=(pseudonym(hash_key, requester) if requester else None) if "requester_id" in detail else UNSET,
         organisation=named("organization_id"),
@@ -306,7 +307,7 @@ def _messaging_added(envelope: _Envelope) -> TicketEvent:
     user = identifier(author.get("id"), "event.actor.id")
     match str(author.get("type")).lower():
         case "agent" if user is not None:
-            who = staff(user, envelope.options)
+            who = staff(user, envelope.options.bots)
         case "end_user" | "end-user" | "user" | "customer":
             who = Actor(ActorKind.CUSTOMER) if user is None else customer(user, envelope.hash_key)
         case "bot" | "system":

@@ -1,16 +1,15 @@
-"""What both kinds of Zendesk webhook say about a ticket: its words, its channel, and who acted."""
+"""What both kinds of Zendesk webhook say about a ticket: its words, and who acted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from schemas.ticket import Actor, ActorKind, Priority, Status
-from services.ingest.normalise.fields import pseudonym
 from services.ingest.normalise.moment import zone_of
+from services.ingest.normalise.people import customer, staff
 
 STATUSES: Final[Mapping[str, Status]] = {
     "new": Status.NEW,
@@ -25,7 +24,7 @@ NOT_STATUSES: Final = frozenset({"deleted", "archived", "scrubbed"})
 
 PRIORITIES: Final[Mapping[str, Priority]] = {priority.value: priority for priority in Priority}
 
-_CHANNELS: Final[Mapping[str, str]] = {
+CHANNELS: Final[Mapping[str, str]] = {
     "mail": "email",
     "email": "email",
     "web": "web",
@@ -46,6 +45,8 @@ _CHANNELS: Final[Mapping[str, str]] = {
     "sms": "sms",
     "text": "sms",
 }
+"""``via.channel`` in the words of segments; any other (whatsapp, facebook, …) keeps its own name."""
+
 SYSTEM_ID: Final = "-1"
 """The user id that Zendesk gives to what it does by itself."""
 
@@ -69,36 +70,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         zone_of(self.timezone)
 
 
-def channel(via: str | None) -> str | None:
-    """The channel of ``via.channel``: mail is ``email``, the web form and widget ``web``, the API ``api``,
-    messaging ``chat``, calls ``voice``; any other (whatsapp, facebook, …) keeps its own name in lower case."""
-    if via is None:
-        return None
-    name = via.strip().lower().replace(" ", "_")
-    return _CHANNELS.get(name, name[:64]) or None
-
-
-def tier(tags: Sequence[str], options: Options) -> str | UnsetType | None:
-    """The tier that the tags stand for; nothing is said where the source has no ``tiers``."""
-    if not options.tiers:
-        return UNSET
-    return next((name for tag, name in options.tiers.items() if tag in tags), None)
-
-
 def actor(user: str | None, requester: str | None, options: Options, hash_key: bytes) -> Actor:
     """Who acted, from ids alone: Zendesk itself, the requester, one of our bots, else an agent."""
     if user is None or user == SYSTEM_ID:
         return Actor(ActorKind.SYSTEM)
     if user == requester:
         return customer(user, hash_key)
-    return staff(user, options)
-
-
-def customer(user: str, hash_key: bytes) -> Actor:
-    """A customer, by pseudonym: the same as ``ticket.requester`` when it is the requester."""
-    return Actor(ActorKind.CUSTOMER, pseudonym(hash_key, user))
-
-
-def staff(user: str, options: Options) -> Actor:
-    """A member of staff, or a bot that works under an agent's seat."""
-    return Actor(ActorKind.BOT if user in options.bots else ActorKind.AGENT, user)
+    return staff(user, options.bots)

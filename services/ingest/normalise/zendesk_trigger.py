@@ -41,17 +41,16 @@ from schemas.ticket import (
 from services.ingest.delivery import Delivery
 from services.ingest.normalise.fields import Object, identifier, pseudonym, required, word
 from services.ingest.normalise.moment import written, zone_of
+from services.ingest.normalise.people import customer, staff
+from services.ingest.normalise.vocabulary import channel, tier
 from services.ingest.normalise.zendesk_event import OPENING
 from services.ingest.normalise.zendesk_ticket import (
+    CHANNELS,
     PRIORITIES,
     STATUSES,
     SYSTEM_ID,
     Options,
     actor,
-    channel,
-    customer,
-    staff,
-    tier,
 )
 
 SCHEMA: Final = "zendesk.trigger.v1"
@@ -121,7 +120,7 @@ def _who(name: str, kind: Kind, user: str | None, requester: str | None, options
     if kind is Kind.MESSAGE_ADDED:
         if user is None:
             return Actor(ActorKind.AGENT)
-        return Actor(ActorKind.SYSTEM) if user == SYSTEM_ID else staff(user, options)
+        return Actor(ActorKind.SYSTEM) if user == SYSTEM_ID else staff(user, options.bots)
     return actor(user, requester, options, hash_key)
 
 
@@ -155,11 +154,11 @@ def _attributes(fields: Object, requester: str | None, options: Options, hash_ke
     return Attributes(
         status=_status(fields["status"], options) if fields.get("status") else UNSET,
         priority=_priority(fields["priority"], options) if "priority" in fields else UNSET,
-        channel=channel(str(fields["channel"] or "")) if "channel" in fields else UNSET,
+        channel=channel(str(fields["channel"] or ""), CHANNELS) if "channel" in fields else UNSET,
         team=named("group_id"),
         agent=named("assignee_id"),
         brand=named("brand_id"),
-        tier=UNSET if isinstance(tags, UnsetType) else tier(tags, options),
+        tier=UNSET if isinstance(tags, UnsetType) else tier(tags, options.tiers),
         tags=tags,
         requester=(pseudonym(hash_key, requester) if requester else None) if "requester_id" in fields else UNSET,
         organisation=named("organization_id"),
