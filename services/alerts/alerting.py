@@ -31,7 +31,14 @@ class Alerting:
         self._heard = heard
         self._routes: Sequence[Route] = document.routes
         self._sources: Mapping[str, Source] = document.sources
+        self._receivers = frozenset(document.receivers)
         self._now = now
+
+    def follow(self, document: Document) -> None:
+        """Routes and links are those of ``document`` from now on; a route to a receiver that nobody serves yet, since
+        receivers are set up at the start, is left out."""
+        self._routes = [one for one in document.routes if one.receiver in self._receivers]
+        self._sources = document.sources
 
     async def announced(self, event: SlaEvent) -> Step | None:
         """Carries out what an SLA event means; ``None`` when it is old news."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -23,6 +24,8 @@ from services.alerts.measures import Transitions
 from services.alerts.store import RedisStore
 from services.config.document import Document
 from services.config.environment import Environment
+from services.config.reload import Reload, Take
+from services.fold.rules import compiled
 from services.kpi.reader import KpiReader
 from services.kpi.window import resolutions
 from services.operate import openapi, probes, problem
@@ -94,6 +97,14 @@ def build(
     return app
 
 
+def follow(app: FastAPI, document: Document) -> None:
+    """Answers by ``document`` from the next request on. Raises nothing: it was valid before it came here."""
+    parts: Context = app.state.context
+    parts.alerting.follow(document)
+    parts.kpis.kept = resolutions(document.windows_s.values())
+    app.state.context = replace(parts, document=document)
+
+
 async def run(
     document: Document,
     environment: Environment,
@@ -107,22 +118,35 @@ async def run(
     health, registry, feed = Health(), CollectorRegistry(), Feed(blocking, reader)
     health.check("redis", lambda: _redis_problem(reader))
     app = build(document, writer=writer, reader=reader, feed=feed, health=health, registry=registry)
+
+    def prepared(changed: Document) -> Take:
+        compiled(changed)
+
+        def take() -> list[str]:
+            follow(app, changed)
+            return ["receivers"] if changed.receivers != document.receivers else []
+
+        return take
+
+    reload = Reload(environment.config, document, prepared, registry, health)
     server = Server(app, environment.bind_host, environment.api_port)
     await server.start()
+    reloading = asyncio.create_task(reload.run(stop), name="configuration")
     following = asyncio.create_task(feed.run(stop, health), name="feed")
     stopping = asyncio.create_task(stop.wait())
     try:
         log.info("started", url=server.url)
         started(server.url)
-        await asyncio.wait({stopping, following}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({stopping, following, reloading}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
-            await following
-            raise RuntimeError("the feed ended by itself")
+            await (following if following.done() else reloading)
+            raise RuntimeError("the feed or the reload ended by itself")
     finally:
         health.draining = True
         feed.end()
         following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        reloading.cancel()
+        await asyncio.gather(following, reloading, return_exceptions=True)
         stopping.cancel()
         await server.stop()
         for redis in (writer, reader, blocking):

@@ -29,6 +29,8 @@ from services.alerts.standing import Standing
 from services.alerts.store import RedisStore, Store
 from services.config.document import Document
 from services.config.environment import Environment
+from services.config.reload import Reload, Take
+from services.fold.rules import compiled
 from services.operate import probes, problem
 from services.operate.health import Health
 from services.operate.server import Server
@@ -42,6 +44,8 @@ GROUP: Final = "deskpulse-alerts"
 _CHUNK: Final = 500
 _LOOK_S: Final = 0.5
 _PRUNE_S: Final = 60.0
+_AT_THE_START: Final = ("receivers", "board_url", "runbooks_url")
+"""What of the document is set up at the start and stays as it was then."""
 
 log: BoundLogger = structlog.get_logger("alerts")
 
@@ -100,6 +104,17 @@ async def run(
         if isinstance(found, Alertmanager) and found.repush_s is not None:
             repush = Repush(name, found, store, document.routes, clock.now_us)
             runtime.background(app, f"repush-{name}", repush.run)
+
+    def prepared(changed: Document) -> Take:
+        compiled(changed)
+
+        def take() -> list[str]:
+            alerting.follow(changed)
+            return [name for name in _AT_THE_START if getattr(changed, name) != getattr(document, name)]
+
+        return take
+
+    runtime.background(app, "configuration", Reload(environment.config, document, prepared, registry, health).run)
 
     health.check("partitions", lambda: None if app.owned else "No partition of the SLA topic is assigned yet.")
     health.check("redis", lambda: _redis_problem(store))

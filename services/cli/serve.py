@@ -82,6 +82,7 @@ def _serve(service: str, config: Config, run: Run, *, kafka: bool = True) -> Non
 
     environment = settings.environment()
     file = settings.config_file(config, environment)
+    environment = environment.model_copy(update={"config": file})  # what the service follows while it runs
     document = settings.document(file)
     try:
         if kafka:

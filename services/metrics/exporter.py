@@ -41,10 +41,16 @@ class Exporter(Collector):
         registry: CollectorRegistry,
     ) -> None:
         self._reader = reader
-        self._windows_s = windows_s
-        self._dimensions = [names[0] for names in segments if len(names) == 1 and names[0] not in _UNBOUNDED]
+        self._windows_s: Mapping[str, int] = {}
+        self._dimensions: list[str] = []
+        self.follow(windows_s, segments)
         self._snapshot: dict[tuple[str, str, str], dict[str, Reading]] = {}
         registry.register(self)
+
+    def follow(self, windows_s: Mapping[str, int], segments: tuple[tuple[str, ...], ...]) -> None:
+        """Exports these windows and segments from the next snapshot on."""
+        self._windows_s = windows_s
+        self._dimensions = [names[0] for names in segments if len(names) == 1 and names[0] not in _UNBOUNDED]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Takes snapshots until ``stop``."""

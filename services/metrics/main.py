@@ -13,6 +13,7 @@ from structlog.stdlib import BoundLogger
 from schemas.topics import SLA, TICKETS
 from services.config.document import Document
 from services.config.environment import Environment
+from services.config.reload import Reload, Take
 from services.kpi.reader import KpiReader
 from services.metrics.exporter import Exporter
 from services.metrics.meters import Meters
@@ -49,10 +50,21 @@ async def run(document: Document, environment: Environment, stop: asyncio.Event)
         instance_id=environment.instance_id,
     )
     worker = Worker(consumer, RedisStore(writer), plan, producer, outbox, meters, health)
-    exporter = Exporter(
-        KpiReader(reader, Partitions(reader), plan.kept), document.windows_s, document.segments, registry
-    )
+    kpis = KpiReader(reader, Partitions(reader), plan.kept)
+    exporter = Exporter(kpis, document.windows_s, document.segments, registry)
 
+    def prepared(changed: Document) -> Take:
+        following = planned(changed)
+
+        def take() -> list[str]:
+            worker.follow(following)
+            kpis.kept = following.kept
+            exporter.follow(changed.windows_s, changed.segments)
+            return []
+
+        return take
+
+    reload = Reload(environment.config, document, prepared, registry, health)
     health.check("partitions", worker.problem)
     app = FastAPI(title="Deskpulse metrics worker")
     problem.install(app)
@@ -62,6 +74,7 @@ async def run(document: Document, environment: Environment, stop: asyncio.Event)
     runtime.background(faust, "outbox", outbox.run)
     runtime.background(faust, "exporter", exporter.run)
     runtime.background(faust, "worker", worker.run)
+    runtime.background(faust, "configuration", reload.run)
     await server.start()
     log.info("started", port=server.port)
     try:

@@ -19,6 +19,7 @@ from services import clock
 from services.alerts import measures as alerts
 from services.alerts.state import RUNBOOKS
 from services.config import reference as settings
+from services.config import reload
 from services.config.document import Document, parse
 from services.config.environment import Environment
 from services.fold.hours_form import KEYS
@@ -141,7 +142,7 @@ def test_configurations_in_the_guides_are_ones_that_the_services_take() -> None:
 def _exported() -> set[str]:
     """The pipeline's metrics by the names that Prometheus sees."""
     names = set()
-    for catalogue in (IngestMeasures, Meters, alerts.Measures, alerts.Transitions):
+    for catalogue in (IngestMeasures, Meters, alerts.Measures, alerts.Transitions, reload.Measures):
         registry = CollectorRegistry()
         catalogue(registry)
         names |= {f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()}
