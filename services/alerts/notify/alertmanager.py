@@ -87,11 +87,13 @@ class Alertmanager:
         """The alert, and for one that got worse the end of what it was: other labels are another alert there."""
         assert self.repush_s is not None
         over = alert.state in (AlertState.RESOLVED, AlertState.SNOOZED)
+        since_us = from_datetime(alert.starts_at)
+        at_us = max(at_us, since_us)  # an end before the beginning would be refused
         until_us = at_us if over else at_us + _MISSED * self.repush_s * 1_000_000
         said = {
             "labels": labels(alert),
             "annotations": self._annotations(alert),
-            "startsAt": _at(from_datetime(alert.starts_at)),
+            "startsAt": _at(since_us),
             "endsAt": _at(until_us),
         }
         if url := self._wording.alert_url(alert):

@@ -126,8 +126,12 @@ class Mail:
         except (SMTPException, OSError, ValueError, TimeoutError) as exc:
             return Retry(f"the connection broke ({type(exc).__name__})", perhaps=handed_over)
         finally:
+            transport = client.transport
             client.close()
-            connection.close()
+            if transport is not None:
+                transport.abort()  # it owns the connection, and need not say good-bye
+            else:
+                connection.close()
         return None
 
 

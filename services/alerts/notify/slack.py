@@ -17,12 +17,14 @@ from schemas.alert import AlertState
 from services.alerts.delivery import Delivered, Outcome, Refused, Retry
 from services.alerts.message import Gathered, Message, Notice, Over, Trial
 from services.alerts.notify.outbound import Answer, Outbound, fingerprint, outcome
-from services.alerts.notify.words import Link, Tone, Wording, Words, cut
+from services.alerts.notify.words import Tone, Wording, Words, cut
 from services.config.receiver import SlackReceiver
 
 HEADER: Final = 150
 SECTION: Final = 3_000
 FIELDS: Final = 10
+_URL: Final = 1_500
+"""A longer one is left out: with its text it would not fit into a section."""
 
 _MARK: Final = {
     Tone.CRITICAL: ":red_circle:",
@@ -160,18 +162,18 @@ def rendered(words: Words) -> dict[str, Any]:
     headline = cut(f"{_MARK[words.tone]} {words.headline}", HEADER)
     blocks: list[dict[str, Any]] = [{"type": "header", "text": {"type": "plain_text", "text": headline, "emoji": True}}]
     if text := words.body(escaped):
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": cut(text, SECTION)}})
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": shortened(text, SECTION)}})
     if words.facts:
         fields = [
             {"type": "mrkdwn", "text": cut(f"*{escaped(name)}*\n{escaped(value) or '-'}", 2_000)}
             for name, value in words.facts[:FIELDS]
         ]
         blocks.append({"type": "section", "fields": fields})
-    rows = _packed([f"• {_linked(row.text, row.url)}"[:SECTION] for row in words.rows])
+    rows = _packed([f"• {_linked(row.text, row.url)}" for row in words.rows])
     blocks += [{"type": "section", "text": {"type": "mrkdwn", "text": lines}} for lines in rows]
     if words.links:
-        said = " · ".join(_link(link) for link in words.links)
-        blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": said}]})
+        elements = [{"type": "mrkdwn", "text": _linked(link.label, link.url)} for link in words.links[:10]]
+        blocks.append({"type": "context", "elements": elements})
     return {"text": escaped(cut(words.headline, 500)), "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
 
 
@@ -183,12 +185,19 @@ def escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _link(link: Link) -> str:
-    return _linked(link.label, link.url)
+def shortened(text: str, most: int) -> str:
+    """As :func:`cut`, but of text that is escaped already: never within an entity or a link."""
+    if len(text) <= most:
+        return text
+    text = text[: most - 1]
+    for begin, end in (("&", ";"), ("<", ">")):
+        if text.rfind(begin) > text.rfind(end):
+            text = text[: text.rfind(begin)]
+    return text + "…"
 
 
 def _linked(text: str, url: str | None) -> str:
-    return escaped(text) if url is None else f"<{escaped(url)}|{escaped(text)}>"
+    return escaped(text) if url is None or len(url) > _URL else f"<{escaped(url)}|{escaped(text)}>"
 
 
 def _packed(lines: list[str]) -> list[str]:
