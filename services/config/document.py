@@ -73,7 +73,8 @@ class Source(_Part):
     webhooks a topic of their own that keeps them for so long. ``allow_from`` empty takes requests from anywhere;
     ``max_per_s`` counts proved deliveries, and ``max_concurrent`` requests that are being read or answered.
     ``spool`` says whether webhooks are kept on disk and accepted while Kafka is away; ``auto`` leaves it to what the
-    vendor is known to send again.
+    vendor is known to send again. ``delivery_delay`` is how late webhooks may come without a promise being called
+    broken meanwhile.
     """
 
     vendor: str
@@ -89,6 +90,7 @@ class Source(_Part):
     max_per_s: int = Field(2000, ge=1, le=1_000_000)
     max_concurrent: int = Field(128, ge=1, le=10_000)
     spool: bool | Literal["auto"] = "auto"
+    delivery_delay: Duration | None = None
     options: dict[str, Any] = {}
 
     @model_validator(mode="after")

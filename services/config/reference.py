@@ -57,7 +57,7 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             "number",
             (
                 "How many values each segment may have, 1 to 100000. What comes after that counts as `other`, and "
-                "keeps doing so: a value's place is never taken away from it, and a segment that was once full stays so."
+                "keeps doing so: a value's place is never taken away, and a segment that was once full stays so."
             ),
         ),
         "segment_limits": ("segment: number", "Another limit for single segments, as in `{agent: 200}`."),
@@ -126,6 +126,13 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             (
                 "Whether webhooks are accepted and kept on disk while Kafka is away. `auto`: yes, except for vendors "
                 "that send again later by their own word: Zendesk, HubSpot, Jira, Salesforce with `auth: soap`."
+            ),
+        ),
+        "delivery_delay": (
+            "duration",
+            (
+                "For a helpdesk that delivers late: warnings and breaches are announced by so much later, so that a "
+                "reply that is on its way is waited for. `breached_at` stays when it broke, `detected_at` when told."
             ),
         ),
         "options": ("mapping", "How the vendor authenticates, and what is particular to it, see below."),

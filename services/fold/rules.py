@@ -52,6 +52,8 @@ class Rules:
     business: Calendar = field(default_factory=Calendar.always)
     segments: tuple[tuple[str, ...], ...] = ()
     fixed: dict[SlaMetric, Promise] | None = None
+    delays: dict[str, int] = field(default_factory=dict)
+    """By source, how late its helpdesk may deliver, in µs: for so long nothing is announced."""
 
     def promises(self, source: str, who: Who) -> dict[SlaMetric, Promise]:
         """Every promise made to a ticket: the targets of the first policy that matches, at its priority."""
@@ -139,6 +141,11 @@ def compiled(document: Document) -> Rules:
         calendars=calendars,
         business=calendars[chosen] if chosen is not None else _ALWAYS,
         segments=document.segments,
+        delays={
+            name: seconds(source.delivery_delay) * SECOND_US
+            for name, source in document.sources.items()
+            if source.delivery_delay is not None
+        },
     )
 
 

@@ -44,18 +44,26 @@ def announce(ticket: Ticket, notices: Iterable[Notice], clock_us: int, rules: Ru
     """The events that bring the world up to date at ``clock_us``, the partition's clock.
 
     History is never announced: not for imported tickets, and not a promise that broke before we first saw a ticket
-    whose creation we did not see.
+    whose creation we did not see. A source whose helpdesk delivers late is judged as of its delay ago, when all that
+    has happened is known.
     """
+    delay_us = rules.delays.get(ticket.source, 0)
+    known_us = clock_us - delay_us
     told = {(notice.metric, notice.cycle): notice for notice in notices}
     events: list[SlaEvent] = []
     wake_us: int | None = None
     standing_of: dict[tuple[object, int], Timer] = {}
     if ticket.gone is None:
         standing_of = {(timer.metric, timer.cycle): timer for timer in ticket.timers}
+    standing: Standing | None
     for timer in standing_of.values():
-        standing, next_us = _standing(timer, clock_us, rules)
-        if next_us is not None and (wake_us is None or next_us < wake_us):
-            wake_us = next_us
+        standing, next_us = _standing(timer, known_us, rules)
+        if delay_us and timer.breached_us is not None and timer.breached_us >= known_us:
+            standing, next_us = None, timer.breached_us + 1
+        if next_us is not None and (wake_us is None or next_us + delay_us < wake_us):
+            wake_us = next_us + delay_us
+        if standing is None:
+            continue
         notice = told.get((timer.metric, timer.cycle))
         if notice is None:
             if standing.level is Level.QUIET:

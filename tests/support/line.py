@@ -52,6 +52,10 @@ class Line:
     def restart(self, name: str) -> None:
         """SIGKILL, and the same again."""
         self.services[name].kill()
+        self.start(name)
+
+    def start(self, name: str) -> None:
+        """The service again, after it was stopped; returns when it is ready."""
         self.services[name] = self._start(name)
         until(lambda: self.ready(name), f"{name} is ready again", timeout_s=60)
 

@@ -255,3 +255,51 @@ def test_a_ticket_that_is_talked_about_for_ever_keeps_a_bounded_memory() -> None
     assert kinds.count(SlaKind.BREACHED) > 10
     assert len(watch.notices) <= sla.CYCLES_KEPT + 5
     assert len(watch.entry.ticket.timers) <= sla.CYCLES_KEPT + 5
+
+
+LATE_HELPDESK = rules(
+    """
+sources: {zendesk: {vendor: zendesk, secrets: [x], delivery_delay: 10m}}
+sla_policies:
+  - {name: gold, match: {tier: [gold]}, warn_at: ["50%"], targets: {first_response: {urgent: 20m, "*": 1h}}}
+"""
+)
+
+
+def test_a_source_that_delivers_late_is_announced_later_and_its_times_stay_true() -> None:
+    watch = Watch(opened(), LATE_HELPDESK)
+    assert watch.look(30) == []
+    assert watch.wake_us == at(40)
+    assert watch.kinds(40) == [SlaKind.WARNING]
+    assert watch.look(70) == []
+    assert watch.wake_us == at(70) + 1
+    [broken] = watch.look(70.001)
+    assert broken.kind is SlaKind.BREACHED
+    assert broken.breached_at == to_datetime(at(60))
+    assert broken.detected_at == to_datetime(at(70.001))
+
+
+def test_a_reply_that_comes_within_the_delay_spares_the_alarm() -> None:
+    watch = Watch(opened(), LATE_HELPDESK)
+    watch.look(45)
+    assert watch.look(69) == []
+    watch.story.reply(59)
+    assert watch.kinds(69.5) == [SlaKind.FULFILLED], "of the warning"
+    assert watch.look(200) == []
+
+
+def test_a_breach_that_a_change_of_target_finds_waits_too_and_is_told_once_it_stands() -> None:
+    watch = Watch(opened(), LATE_HELPDESK)
+    watch.story.priority(30, Priority.URGENT)
+    assert watch.look(35) == []
+    assert watch.wake_us == at(40) + 1
+    [broken] = watch.look(41)
+    assert (broken.kind, broken.breached_at) == (SlaKind.BREACHED, to_datetime(at(30)))
+
+
+def test_a_late_reply_within_the_delay_is_told_with_its_breach_when_the_delay_is_over() -> None:
+    watch = Watch(opened(), LATE_HELPDESK)
+    watch.look(45)
+    watch.story.reply(62)
+    assert watch.look(63) == []
+    assert watch.kinds(71) == [SlaKind.BREACHED, SlaKind.FULFILLED]
