@@ -2,16 +2,16 @@
 
 Verifying, normalising and encoding are pure and timed by themselves. What Redis and Kafka cost is the difference to an
 ingest without them (``bench.ingest_parts``) in the same run; the clients' own work, not the servers'. What the HTTP
-server costs is the difference to the app called without one.
+server costs is the difference to the app called without one. Of several measurements the least counts: whatever
+disturbs one adds to it, and a table of differences cannot be made of medians of different moments.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import uvloop
@@ -43,6 +43,11 @@ class Pure:
     verify: float
     normalise: float
     encode: float
+
+
+def least(found: Sequence[Pure]) -> Pure:
+    """Of each stage the least."""
+    return Pure(min(one.verify for one in found), min(one.normalise for one in found), min(one.encode for one in found))
 
 
 def pure(bodies: tuple[bytes, ...]) -> Pure:
@@ -85,6 +90,12 @@ class InProcess:
     vendors: Mapping[str, float]
 
 
+def least_in_process(found: Sequence[InProcess]) -> InProcess:
+    """Of each vendor the least."""
+    vendors = {vendor: min(one.vendors[vendor] for one in found) for vendor in found[0].vendors}
+    return InProcess(min(one.zendesk for one in found), vendors)
+
+
 def in_process(bodies: tuple[bytes, ...], per_vendor: int) -> InProcess:
     """Measured in this process, without sockets."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -117,17 +128,17 @@ async def _asked_us(app: ASGIApp, requests: list[Asked], number: int) -> float:
         for at in range(number // _ROUNDS):
             await ask(app, requests[at % len(requests)])
         rounds.append((time.thread_time() - began_s) / (number // _ROUNDS) * 1e6)
-    return statistics.median(rounds)
+    return min(rounds)
 
 
 def _us(work: Callable[[], None], number: int) -> float:
-    """The median of a few rounds, for one of ``number``."""
+    """The least of a few rounds, for one of ``number``."""
     rounds = []
     for _ in range(_ROUNDS):
         began_s = time.thread_time()
         work()
         rounds.append((time.thread_time() - began_s) / number * 1e6)
-    return statistics.median(rounds)
+    return min(rounds)
 
 
 def stages(whole_us: float, without_kafka_us: float, alone_us: float, app: InProcess, pure: Pure) -> list[str]:
