@@ -13,6 +13,7 @@ from schemas.instant import to_datetime
 from schemas.sla import SlaEvent, SlaKind, SlaMetric
 from schemas.state import Entry, Fact, Ticket, TimerState, bucket_key, gauge_key, outbox_key, pack, timers_key
 from schemas.ticket import Kind
+from services.kpi.cuts import Cuts, plain
 from services.metrics.delta import Delta
 from services.metrics.position import Position
 from services.metrics.store import Fenced, MemoryStore, RedisStore, Store
@@ -171,6 +172,74 @@ async def test_a_step_whose_answer_was_lost_is_asked_for_again_and_done_once(red
     assert calls == [b"done", b"applied"]
     assert await redis.hgetall(gauge_key(0)) == {b"all": b"1"}
     await redis.aclose()
+
+
+async def test_cuts_keep_the_revision_with_which_they_came(store: Store) -> None:
+    assert await store.cuts() is None
+    assert await store.cuts(["team", "channel"]) == Cuts(0, {"team": 0, "channel": 0}), "the first ones are since ever"
+    assert await store.cuts(["channel", "team"]) == Cuts(0, {"team": 0, "channel": 0})
+    assert await store.cuts(["team", "team,priority"]) == Cuts(1, {"team": 0, "team,priority": 1})
+    again = await store.cuts(["team", "channel"])
+    assert again == await store.cuts() == Cuts(2, {"team": 0, "channel": 2}), "one that comes back begins anew"
+    assert again.stored("channel", "channel:email") == "2~channel:email"
+    assert again.stored("team", "team:a") == "team:a"
+    assert plain("2~channel:email") == "channel:email"
+
+
+async def test_values_are_admitted_until_there_is_no_room_and_what_was_answered_stands(store: Store) -> None:
+    cuts = Cuts(1, {"team": 0, "agent": 1})
+    assert await store.admit(cuts, "team", 2, ["team:a", "team:b", "team:c"]) == ["team:a", "team:b"]
+    assert await store.admit(cuts, "team", 2, ["team:c", "team:a"]) == ["team:a"]
+    assert await store.admit(cuts, "team", 9, ["team:c", "team:d"]) == [], "a raised limit admits nothing to a full cut"
+    assert await store.admit(cuts, "agent", 2, ["agent:a"]) == ["agent:a"]
+    assert await store.admit(cuts, "agent", 2, ["agent:b"]) == ["agent:b"]
+    assert await store.admit(cuts, "agent", 3, ["agent:c"]) == ["agent:c"], "it was never full"
+    assert await store.admitted(cuts) == {"team": 2, "agent": 3}
+    assert await store.admit(Cuts(2, {"team": 2}), "team", 1, ["team:c"]) == ["team:c"], "a cut anew decides anew"
+
+
+async def test_what_was_counted_by_itself_is_admitted_again_after_redis_lost_that(store: Store) -> None:
+    """An older copy of the admissions, beside partitions that went on: in a Cluster they fail over one by one."""
+    cuts = await store.cuts(["team", "channel"])
+    assert cuts is not None
+    position = await store.claim(2)
+    bucket = {("1h", 1_799_999_200, name): {"c": 1} for name in ("all", "team:a", "team:other", "9~team:b", "brand:x")}
+    changes = Delta(buckets=bucket, expires=dict.fromkeys(bucket, EXPIRES_S))
+    await store.apply(2, position, position.after(None, AT_US), changes)
+    await store.readmit(cuts, {"channel": ["channel:email"], "gone": ["gone:x"]})
+    assert await store.admit(cuts, "team", 1, ["team:z", "team:a", "team:b"]) == ["team:a"]
+    assert await store.admitted(cuts) == {"team": 1, "channel": 1}
+    assert await store.admit(cuts, "channel", 1, ["channel:email"]) == ["channel:email"]
+
+
+async def test_a_scan_meets_every_ticket_and_says_whose_it_is(store: Store) -> None:
+    wanted: dict[int, set[str]] = {}
+    for number in (0, 11):
+        keys = {f"zendesk:{number}-{at}:x" for at in range(700)}
+        wanted[number] = keys
+        position = await store.claim(number)
+        changes = Delta(entries={key: pack(Entry(Ticket(*key.split(":", 1)))) for key in keys})
+        await store.apply(number, position, position.after(None, AT_US), changes)
+    cursor, found = await store.scan(0)
+    while cursor:
+        cursor, more = await store.scan(cursor)
+        for number, keys in more.items():
+            found.setdefault(number, []).extend(keys)
+    assert {number: set(keys) for number, keys in found.items()} == wanted
+
+
+async def test_dropped_segments_leave_no_gauge_and_a_position_says_what_was_swept(store: Store) -> None:
+    position = await store.claim(5)
+    bucket = {("1h", 1_799_999_200, name): {"c": 1} for name in ("all", "team:a")}
+    gauge = {"all": 2, "team:a": 1, "brand:x": 1}
+    changes = Delta(buckets=bucket, expires=dict.fromkeys(bucket, EXPIRES_S), gauge=gauge)
+    following = position.after(None, AT_US)
+    await store.apply(5, position, following, changes)
+    assert await store.segments(5) == ["all", "brand:x", "team:a"]
+    done = replace(following.after(None, AT_US), swept=3)
+    await store.apply(5, following, done, Delta(dropped=["team:a", "brand:x"]))
+    assert await store.segments(5) == ["all"]
+    assert (await store.claim(5)).swept == 3
 
 
 def test_positions_never_let_the_clock_go_back() -> None:

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas import codec
 from schemas.envelope import ticket_headers
 from schemas.instant import SECOND_US, to_datetime
-from schemas.state import position_key
+from schemas.state import gauge_key, position_key
 from schemas.ticket import Kind, TicketEvent
 from schemas.topics import TICKETS, TOPICS
 from services import clock
@@ -60,21 +60,30 @@ async def redis(redis_db: str) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def worker(connection: Connection, redis_db: str, tmp_path: Path) -> Iterator[Callable[[], Service]]:
-    """Starts the worker; a later call starts its successor under the same name."""
-    config = tmp_path / "deskpulse.yaml"
-    config.write_text(CONFIG)
+def config(tmp_path: Path) -> Path:
+    """The document that workers follow."""
+    found = tmp_path / "deskpulse.yaml"
+    found.write_text(CONFIG)
+    return found
+
+
+@pytest.fixture
+def worker(connection: Connection, redis_db: str, config: Path, tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Starts the worker; a later call starts its successor under the same name. With a name, one of several, which
+    leaves the group when it stops."""
     environment = {
         "DESKPULSE_CONFIG": str(config),
         "DESKPULSE_KAFKA_BOOTSTRAP": connection.bootstrap,
         "DESKPULSE_REDIS_URL": redis_db,
         "DESKPULSE_METRICS_PORT": "0",
-        "DESKPULSE_INSTANCE_ID": "test",
+        "DESKPULSE_KAFKA_SESSION_TIMEOUT_S": "6",
     }
     started: list[Service] = []
 
-    def start() -> Service:
-        started.append(Service("metrics", environment, tmp_path / "metrics.log"))
+    def start(name: str | None = None) -> Service:
+        own = {"DESKPULSE_INSTANCE_ID": "test"} if name is None else {}
+        log = tmp_path / ("metrics.log" if name is None else f"metrics-{name}.log")
+        started.append(Service("metrics", {**environment, **own}, log))
         return started[-1]
 
     yield start
@@ -240,6 +249,69 @@ async def test_what_is_no_event_is_dead_lettered_with_its_bytes_and_its_place(
     assert headers["dlq-offset"] == b"0"
     assert headers["ce_id"] == b"x"
     await eventually(lambda: reached(redis, 1), "the position has passed the record")
+
+
+async def test_a_segment_that_is_added_while_events_flow_holds_what_it_would_always_have_held(
+    connection: Connection, redis: Any, worker: Callable[..., Service], config: Path
+) -> None:
+    """The document changes under a running worker, which is killed while it counts old tickets in the new segments."""
+    config.write_text(
+        CONFIG.replace("[[channel], [team], [priority], [agent], [team, priority]]", "[[channel], [brand]]")
+    )
+    at_us = clock.now_us()
+    events = arrivals(seed=9, until_us=at_us, lasting_s=1200, rate=1.0, out_of_order=0.1)
+    half = len(events) // 2
+    await produced(connection, events[:half])
+    service = worker()
+    await eventually(lambda: reached(redis, half), "the first half is applied", timeout_s=60)
+    assert await redis.hget(gauge_key(0), "brand:acme") is not None
+
+    config.write_text(CONFIG)
+    await eventually(lambda: "recount_begun" in service.said(), "old tickets are being counted", timeout_s=30)
+    service.kill()
+    assert not await swept(redis, 1), "it was killed before it was done"
+    service = worker()
+    await produced(connection, events[half:])
+    await eventually(lambda: swept(redis, 1), "every partition is done", timeout_s=60)
+    await eventually(lambda: reached(redis, len(events)), "everything is applied", timeout_s=60)
+
+    reader = KpiReader(redis, Partitions(redis), resolutions(WINDOWS.values()))
+    assert not await reader.recounting("team:support")
+    await compare(redis, events, at_us)
+    assert len(await reader.segments(["agent"])) > 2
+    gauges = [await redis.hkeys(gauge_key(number)) for number in range(TOPICS[TICKETS].partitions)]
+    left = {name.decode() for names in gauges for name in names}
+    assert not any("brand" in name for name in left), "what is counted no more has no gauge"
+    assert service.stop() == 0
+
+
+async def swept(redis: Any, revision: int) -> bool:
+    """Whether every partition's tickets count in all segments up to this revision."""
+    found = [await redis.hget(position_key(number), "swept") for number in range(TOPICS[TICKETS].partitions)]
+    return all(int(value or 0) >= revision for value in found)
+
+
+async def test_workers_that_come_and_go_under_load_count_everything_once(
+    connection: Connection, redis: Any, worker: Callable[..., Service]
+) -> None:
+    """One worker, then three, then two: partitions change hands while events flow."""
+    at_us = clock.now_us()
+    events = arrivals(seed=13, until_us=at_us, lasting_s=700, rate=1.0, out_of_order=0.1)
+    third = len(events) // 3
+    first = worker("one")
+    await produced(connection, events[:third])
+    await eventually(lambda: reached(redis, third // 2), "the first is at work", timeout_s=60)
+    others = [worker("two"), worker("three")]
+    await produced(connection, events[third : 2 * third])
+    for service in others:
+        await eventually(lambda service=service: "partition_taken" in service.said(), "it has a part", timeout_s=60)
+    await produced(connection, events[2 * third : -third // 2])
+    assert first.stop() == 0
+    await produced(connection, events[-third // 2 :])
+    await eventually(lambda: reached(redis, len(events)), "everything is applied", timeout_s=60)
+    assert await applied(redis) == len(events)
+    await compare(redis, events, at_us)
+    assert [service.stop() for service in others] == [0, 0]
 
 
 def test_the_oracle_sees_a_difference() -> None:
