@@ -264,6 +264,45 @@ async def test_a_receiver_that_is_gone_is_switched_off_and_that_can_be_seen(syst
         await until(shown)
 
 
+async def test_a_receiver_is_enabled_tested_and_its_dead_messages_are_sent_again_by_the_api(system: System) -> None:
+    listed = (await system.http.get("/v1/receivers")).json()["receivers"]
+    assert listed == [{"name": "hook", "kind": "webhook", "digest": None, "disabled": None}]
+    system.receiver.answers = lambda _: 410
+    await system.announce(announcement(SlaKind.BREACHED))
+
+    async def dead() -> list[dict[str, Any]]:
+        found = (await system.http.get("/v1/deliveries", params={"state": "dead", "receiver": "hook"})).json()
+        deliveries: list[dict[str, Any]] = found["deliveries"]
+        return deliveries
+
+    async def is_dead() -> bool:
+        return len(await dead()) == 1
+
+    await until(is_dead)
+    (message,) = await dead()
+    path = f"/v1/deliveries/{message['delivery_id']}"
+    assert (await system.http.get(path)).json() == message
+    assert (await system.http.get("/v1/receivers")).json()["receivers"][0]["disabled"]["why"] == "HTTP 410"
+    system.receiver.answers = lambda _: 204
+    assert (await system.http.post("/v1/receivers/hook/enable")).json() == {"name": "hook", "was_disabled": True}
+    again = await system.http.post(f"{path}/resend")
+    assert (again.status_code, again.json()["state"]) == (202, "pending")
+
+    async def delivered() -> bool:
+        return (await system.http.get(path)).json()["state"] == "delivered"
+
+    await until(delivered)
+    assert [got.message_id for got in system.receiver.got] == [message["delivery_id"]] * 2
+    assert (await system.http.post(f"{path}/resend")).json()["type"] == "urn:deskpulse:problem:not-dead"
+    assert (await system.http.post("/v1/deliveries/nothing/resend")).status_code == 404
+    trial = await system.http.post("/v1/receivers/hook/test")
+    assert (trial.status_code, trial.json()["kind"]) == (202, "test")
+    await until(lambda: bool(system.receiver.trials))
+    assert system.receiver.trials == [trial.json()["delivery_id"]]
+    assert (await system.http.post("/v1/receivers/nobody/test")).json()["detail"].endswith("There is: hook.")
+    assert (await system.http.get("/v1/deliveries", params={"state": "odd"})).status_code == 422
+
+
 async def test_what_operators_do_is_kept_and_wrong_steps_are_refused_by_name(system: System) -> None:
     await system.announce(announcement(SlaKind.WARNING))
     alert = await system.until_alert("5158", state="firing")

@@ -32,6 +32,7 @@ class Receiver:
     answers: Callable[[int], int] = lambda _: 204
     got: list[Got] = field(default_factory=list)
     forged: list[str] = field(default_factory=list)
+    trials: list[str] = field(default_factory=list)
     server: Server = field(init=False)
 
     def __post_init__(self) -> None:
@@ -45,6 +46,9 @@ class Receiver:
             if expected not in headers["webhook-signature"].split():
                 self.forged.append(headers["webhook-id"])
                 return Response(status_code=401)
+            if b'"type":"test"' in body:
+                self.trials.append(headers["webhook-id"])
+                return Response(status_code=204)
             status = self.answers(len(self.got))
             self.got.append(Got(headers["webhook-id"], codec.decode_alert(body), status))
             return Response(status_code=status)

@@ -128,7 +128,7 @@ class Mail:
         finally:
             transport = client.transport
             client.close()
-            if transport is not None:
+            if isinstance(transport, asyncio.WriteTransport):
                 transport.abort()  # it owns the connection, and need not say good-bye
             else:
                 connection.close()

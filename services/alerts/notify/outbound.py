@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -65,6 +67,7 @@ class Outbound:
             timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_S),
             follow_redirects=False,
             trust_env=False,
+            verify=_trusted(),
             limits=httpx.Limits(max_connections=8, keepalive_expiry=30),
         )
 
@@ -116,6 +119,12 @@ class Outbound:
     async def close(self) -> None:
         """Closes the connections."""
         await self._client.aclose()
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom we believe. Reading it takes long, and it is the same for every receiver."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 PRIVATE: Final = "the name leads to a private address; set allow_private to allow it"
