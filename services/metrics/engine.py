@@ -23,6 +23,7 @@ from schemas.state import (
     pack,
     timer_member,
 )
+from services.fold import terms
 from services.fold.rules import Rules
 from services.fold.ticket import Move, fold, needs_history, step
 from services.kpi.cuts import Cuts, named
@@ -138,6 +139,7 @@ class Engine:
                 moves += moved
             return ticket, moves
         tally.refolds += 1
+        rules = terms.kept(before, rules)
         old = sorted(history or (), key=_order)
         ticket, moves = fold(before.source, before.ticket_id, sorted([*old, *fresh], key=_order), rules)
         _, undone = fold(before.source, before.ticket_id, old, rules)

@@ -33,6 +33,7 @@ from schemas.ticket import (
 )
 from services.alerts.state import decide
 from services.config.document import parse
+from services.fold import terms
 from services.fold.fact import fact
 from services.fold.rules import compiled
 from services.fold.ticket import fold
@@ -204,6 +205,8 @@ def test_any_order_and_any_copies_end_in_the_numbers_of_the_sorted_replay(
     assert found.schedule == wanted.schedule
     assert standing(found) == standing(wanted)
     assert alerts(found) == alerts(wanted)
+    ticket = ticket_of(found)
+    assert ticket is None or terms.kept(ticket, RULES) is RULES, "no rule was edited"
 
 
 @given(lives())

@@ -6,11 +6,11 @@ import pytest
 
 from schemas.sla import SlaKind, SlaMetric
 from schemas.state import Mode, Ticket, Timer
-from schemas.ticket import Kind, Priority, Status, TagsChange
-from services.fold import sla
+from schemas.ticket import ActorKind, Kind, Priority, Status, TagsChange
+from services.fold import sla, terms
 from services.fold.fact import fact
 from services.fold.rules import Rules
-from services.fold.ticket import step
+from services.fold.ticket import fold, step
 from tests.support.story import MINUTE_US, Story, at, rules
 from tests.unit.test_announce import Watch
 
@@ -221,3 +221,43 @@ def test_warnings_of_an_older_target_are_shares_of_that_target() -> None:
     given = policy(target="1h").given(timer(watch.entry.ticket))
     assert given.warnings == ((120 * MINUTE_US, "50%"),)
     assert [event.kind for event in watch.look(121)] == [SlaKind.WARNING]
+
+
+def late(story: Story, ticket: Ticket, new: Rules) -> Ticket:
+    """The ticket folded from its beginning, because an event came late, after the rules became ``new``."""
+    return fold(ticket.source, ticket.ticket_id, story.facts(), terms.kept(ticket, new))[0]
+
+
+def test_an_event_that_comes_late_does_not_bring_edited_targets_with_it() -> None:
+    story = Story()
+    story.created(tags=("vip",))
+    story.status(30, Status.OPEN)
+    ticket = story.ticket(RULES)
+    story.message(20, ActorKind.BOT)
+    again = late(story, ticket, policy(target="10m"))
+    assert timer(again) == timer(ticket)
+    assert timer(again).breached_us is None
+
+
+def test_an_event_that_comes_late_does_not_take_a_removed_policy_away() -> None:
+    story = Story()
+    story.created(tags=("vip",))
+    ticket = story.ticket(RULES)
+    story.message(20, ActorKind.BOT)
+    assert late(story, ticket, Rules(calendars=RULES.calendars)).timers == ticket.timers
+
+
+def test_an_event_that_comes_late_starts_nothing_that_was_not_promised() -> None:
+    story = Story()
+    story.created(tags=("vip",))
+    ticket = story.ticket(Rules())
+    story.message(20, ActorKind.BOT)
+    assert late(story, ticket, RULES).timers == ()
+
+
+def test_where_nothing_was_edited_the_rules_are_the_rules() -> None:
+    story = Story()
+    story.created(tags=("vip",))
+    story.reply(10)
+    story.priority(20, Priority.URGENT)
+    assert terms.kept(story.ticket(RULES), RULES) is RULES
