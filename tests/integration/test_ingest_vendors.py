@@ -23,7 +23,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from schemas import topics
+from schemas.codec import decode_ticket
 from schemas.failure import NotNow
+from schemas.ticket import Personal
 from services import clock
 from services.config.document import parse
 from services.config.environment import Environment
@@ -451,6 +453,35 @@ async def test_no_secret_that_was_sent_reaches_a_log_a_record_or_an_answer() -> 
     sent = signing.basic("deskpulse", SECRET)["authorization"].split()[1]
     everything = written.getvalue() + repr(ingest.sender.records)
     assert not [secret for secret in (SECRET, "guessed-secret", sent) if secret in everything]
+
+
+async def test_what_a_source_keeps_of_a_person_is_in_its_events_and_in_no_log_metric_or_answer() -> None:
+    text = "my card is lost, says Casey"
+    event = {"kind": "message.added", "ticket_id": "1", "occurred_at": "2026-03-02T09:00:00Z"}
+    event |= {"message": {"author": "customer"}, "personal": {"message_body": text, "requester_name": "Casey"}}
+    broken = {**event, "occurred_at": "Casey, yesterday", "ticket_id": "2"}
+    written = io.StringIO()
+    logs.configure("test", "DEBUG", written)
+    try:
+        async with running({"generic": {"vendor": "generic", "keep": ["message_body"], "keep_raw": False}}) as ingest:
+            answers = []
+            for one in (event, broken, {**event, "ticket_id": "3"}):
+                body = json.dumps(one).encode()
+                headers = signing.standard(body, SECRET.encode(), f"m-{one['ticket_id']}")
+                answers.append(await ingest.post("generic", headers, body))
+                ingest.sender.failing = RuntimeError("a bug") if one is broken else None
+            metrics = (await ingest.http.get("/metrics")).text
+    finally:
+        logs.configure("test")
+    assert [answer.status_code for answer in answers] == [200, 200, 500]
+    kept, letter = ingest.sender.records
+    assert decode_ticket(kept.value or b"").personal == Personal(message_body=text)
+    assert letter.topic == topics.TICKETS_DLQ
+    told = written.getvalue() + metrics + "".join(answer.text for answer in answers) + repr(letter.headers)
+    assert "unexpected_error" in told
+    assert "webhook_dead_lettered" in told
+    assert "Casey" not in told
+    assert "card" not in told
 
 
 async def test_a_body_that_is_nested_too_deeply_is_kept_as_bytes_and_nothing_falls_over() -> None:
