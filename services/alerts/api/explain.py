@@ -11,10 +11,11 @@ from schemas.sla import SlaMetric
 from services.alerts.api.dependencies import Now, Parts
 from services.alerts.api.tickets import MISSING, SourceName, TicketId, stored
 from services.alerts.api.timers import Unset
-from services.config.document import Document
+from services.config.document import ConfigInvalid, Document
 from services.fold.explain import explained
 from services.fold.rules import Rules, compiled
 from services.fold.shown import as_json
+from services.operate.problem import Problem
 
 router = APIRouter(prefix="/v1/tickets", tags=["tickets"])
 
@@ -112,6 +113,9 @@ async def explain(
     other metric why the ticket has no timer of it. The steps are made by the code that keeps the timers, from the
     events that are kept; no texts and no names are in them."""
     found = await stored(parts, source, ticket_id)
-    rules = _Newest.of(parts.document)
+    try:
+        rules = _Newest.of(parts.document)
+    except ConfigInvalid as exc:
+        raise Problem(503, "bad-configuration", "Bad configuration", f"{exc}. Correct it: deskpulse check.") from None
     told = explained(source, ticket_id, found.arrived, rules, from_datetime(now), stored=found.entry.ticket)
     return as_json(told, metric)
