@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
-from schemas.alert import Alert, AlertEvent
+from schemas.alert import Alert, AlertEvent, AlertState
 from schemas.instant import from_datetime
 from schemas.sla import SlaEvent
 from services.alerts import delivery, route, state
@@ -40,6 +40,11 @@ class Alerting:
         self._routes = [one for one in document.routes if one.receiver in self._receivers]
         self._sources = document.sources
 
+    @property
+    def routes(self) -> Sequence[Route]:
+        """Those that count now."""
+        return self._routes
+
     async def announced(self, event: SlaEvent) -> Step | None:
         """Carries out what an SLA event means; ``None`` when it is old news."""
         url = self._url(event)
@@ -71,11 +76,20 @@ class Alerting:
         if step.event is None:
             return await self._store.apply(step)
         at_us = from_datetime(step.event.occurred_at)
-        to = route.receivers(self._routes, step.after)
+        to = await self._audience(step)
         stored = await self._store.apply(step, [delivery.first(step.event, receiver, at_us) for receiver in to])
         if stored:
             self._heard(step.event)
         return stored
+
+    async def _audience(self, step: Step) -> list[str]:
+        """Those whose routes fit; of an end also those who heard of the alert when they still did: a ticket that went
+        to another team must not leave the first team's incident open."""
+        to = list(route.receivers(self._routes, step.after))
+        if step.after.state is AlertState.RESOLVED and step.before is not None:
+            to += route.receivers(self._routes, step.before)
+            to += sorted(await self._store.heard_by(step.after.alert_id) & self._receivers)
+        return list(dict.fromkeys(to))
 
     def _url(self, event: SlaEvent) -> str | None:
         source = self._sources.get(event.source)

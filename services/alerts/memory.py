@@ -62,6 +62,9 @@ class MemoryStore:
     async def transitions(self, alert_id: str) -> list[AlertEvent]:
         return list(self._transitions.get(alert_id, ()))
 
+    async def heard_by(self, alert_id: str) -> frozenset[str]:
+        return frozenset(receiver for known, receiver in self._told if known == alert_id)
+
     async def apply(self, step: Step, deliveries: Sequence[Delivery] = ()) -> bool:
         before, after = step.before, step.after
         same = before is not None and before.alert_id == after.alert_id

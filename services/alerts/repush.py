@@ -26,14 +26,19 @@ class Repush:
     """The loop of one receiver."""
 
     def __init__(
-        self, receiver: str, channel: Alertmanager, store: Store, routes: Sequence[Route], now_us: Callable[[], int]
+        self,
+        receiver: str,
+        channel: Alertmanager,
+        store: Store,
+        routes: Callable[[], Sequence[Route]],
+        now_us: Callable[[], int],
     ) -> None:
         assert channel.repush_s is not None
         self._receiver = receiver
         self._channel = channel
         self._alerts: AlertStore = store
         self._queue: Queue = store
-        self._routes = [found for found in routes if found.receiver == receiver]
+        self._routes = routes
         self._now_us = now_us
         self._every_s = channel.repush_s
         self._log: BoundLogger = structlog.get_logger("repush").bind(receiver=receiver)
@@ -53,10 +58,11 @@ class Repush:
         disabled = (await self._queue.disabled()).get(self._receiver)
         if disabled is not None and disabled["address"] == self._channel.address:
             return 0
+        routes = [found for found in self._routes() if found.receiver == self._receiver]
         taken, after = 0, None
         while found := await self._alerts.listed(_OPEN, list(Severity), _PAGE, after):
             after = place(found[-1])
-            ours: list[Alert] = [alert for alert in found if route.receivers(self._routes, alert)]
+            ours: list[Alert] = [alert for alert in found if route.receivers(routes, alert)]
             if ours:
                 outcome = await self._channel.refresh(ours, self._now_us())
                 if not isinstance(outcome, Delivered):

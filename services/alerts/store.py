@@ -87,6 +87,9 @@ class AlertStore(Protocol):
     async def transitions(self, alert_id: str) -> list[AlertEvent]:
         """What happened to it, oldest first, at most :data:`TRANSITIONS_KEPT`."""
 
+    async def heard_by(self, alert_id: str) -> frozenset[str]:
+        """The receivers that took, or perhaps took, a message about it."""
+
     async def apply(self, step: Step, deliveries: Sequence[Delivery] = ()) -> bool:
         """The whole step with its transition in outbox and feed and its messages in the queue, or nothing.
 
@@ -218,6 +221,10 @@ class RedisStore:
         with away():
             found = await self._reader.lrange(keys.transitions(alert_id), 0, -1)
         return [codec.decode_alert(value) for value in found]
+
+    async def heard_by(self, alert_id: str) -> frozenset[str]:
+        with away():
+            return frozenset(found.decode() for found in await self._reader.smembers(keys.told(alert_id)))
 
     async def apply(self, step: Step, deliveries: Sequence[Delivery] = ()) -> bool:
         before, after = step.before, step.after

@@ -102,7 +102,7 @@ async def run(
         runtime.background(app, f"deliver-{name}", deliverer.run, grace_s=20.0)
     for name, found in channels.items():
         if isinstance(found, Alertmanager) and found.repush_s is not None:
-            repush = Repush(name, found, store, document.routes, clock.now_us)
+            repush = Repush(name, found, store, lambda: alerting.routes, clock.now_us)
             runtime.background(app, f"repush-{name}", repush.run)
 
     def prepared(changed: Document) -> Take:

@@ -231,6 +231,7 @@ async def test_settled_messages_can_be_looked_up_and_are_forgotten_later(store: 
     assert await store.settle(claim, Settlement(done, told=True, handle="thread"), AT_US)
     assert await store.told(alert.alert_id, "pager") == (True, "thread")
     assert await store.told(alert.alert_id, "chat") == (False, None)
+    assert await store.heard_by(alert.alert_id) == {"pager"}
     assert await store.delivery(done.delivery_id) == done
     assert await store.pending() == 0
     assert await store.deliveries(list(DeliveryState), 9) == [done]

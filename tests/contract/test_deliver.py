@@ -14,6 +14,7 @@ from schemas.alert import AlertEvent, AlertState
 from schemas.instant import from_datetime
 from schemas.sla import SlaKind
 from services.alerts import delivery, route, state
+from services.alerts.alerting import Alerting
 from services.alerts.deliver import LEASE_US, Deliverer
 from services.alerts.delivery import Delivered, DeliveryState, Kind, Outcome, Rate, Refused, Retry
 from services.alerts.measures import Measures
@@ -21,9 +22,10 @@ from services.alerts.memory import MemoryStore
 from services.alerts.message import Gathered, Message, Notice, Over, Trial
 from services.alerts.state import Step
 from services.alerts.store import RedisStore, Store
+from services.config import document
 from services.state import client
 from tests.support.news import AT
-from tests.support.sla import announcement
+from tests.support.sla import DUE, announcement
 from tests.support.wait import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -315,6 +317,31 @@ async def test_an_end_is_told_to_who_perhaps_heard_of_the_beginning(desk: Desk) 
     desk.now_us += 3600 * SECOND
     await emptied(deliverer)
     assert [event.alert.state for event in channel.events()] == [AlertState.FIRING, AlertState.RESOLVED]
+
+
+async def test_who_heard_of_an_alert_hears_of_its_end_although_its_ticket_went_to_another_team(desk: Desk) -> None:
+    text = """
+receivers:
+  billing: {webhook: {url: "https://a.example", secrets: [x]}}
+  sales: {webhook: {url: "https://b.example", secrets: [x]}}
+routes: [{receiver: billing, match: {team: [Billing]}}, {receiver: sales, match: {team: [Sales]}}]
+"""
+    alerting = Alerting(desk.store, document.parse(text, {}), lambda: AT, lambda event: None)
+    desk.now_us = AT_US
+    channels = {"billing": Heard(), "sales": Heard()}
+
+    async def told() -> list[list[str]]:
+        for name, channel in channels.items():
+            await emptied(desk.deliverer(channel, name))
+        return [[event.transition.value for event in channel.events()] for channel in channels.values()]
+
+    await alerting.announced(announcement(SlaKind.WARNING, 1, team="Billing"))
+    assert await told() == [["warned"], []]
+    await alerting.announced(announcement(SlaKind.WARNING, 2, team=None))
+    await alerting.announced(announcement(SlaKind.BREACHED, 3, team="Sales"))
+    assert await told() == [["warned"], ["breached"]]
+    await alerting.announced(announcement(SlaKind.FULFILLED, 4, team="Sales", breached_at=DUE))
+    assert await told() == [["warned", "fulfilled_late"], ["breached", "fulfilled_late"]]
 
 
 class Killed(BaseException):
