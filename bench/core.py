@@ -137,7 +137,7 @@ async def _through(values: Sequence[bytes], size: int, store: MemoryStore) -> Sp
         delta, _ = ENGINE.batch(entries, incoming, history, now_us, now_us)
         at.append(process_time())
         after = position.after(Record("", 0, position.next_offset + len(batch) - 1, now_us, None, batch[-1]), now_us)
-        _encoded(after, delta)
+        _encoded(position, after, delta)
         at.append(process_time())
         await store.apply(0, position, after, delta)
         position = after
@@ -147,9 +147,9 @@ async def _through(values: Sequence[bytes], size: int, store: MemoryStore) -> Sp
     return spent
 
 
-def _encoded(after: Position, delta: Delta) -> list[bytes]:
+def _encoded(before: Position, after: Position, delta: Delta) -> list[bytes]:
     values: list[bytes] = []
-    values.append(msgspec.msgpack.encode(_changes(0, after, delta, values)))
+    values.append(msgspec.msgpack.encode(_changes(0, before, after, delta, values)))
     return values
 
 

@@ -66,7 +66,11 @@ class Stated(
 
 
 class Fact(Struct, frozen=True, array_like=True):
-    """A TicketEvent reduced to what the fold needs. ``event_id`` is the 16 bytes of the UUID."""
+    """A TicketEvent reduced to what the fold needs. ``event_id`` is the 16 bytes of the UUID.
+
+    ``by`` is the agent who acted, where a KPI asks who did. ``amount`` is a CES answer (1 to 7), an NPS answer (0 to
+    10) or a QA score (0 to 1), in millionths.
+    """
 
     at_us: int
     sequence: int
@@ -83,6 +87,8 @@ class Fact(Struct, frozen=True, array_like=True):
     score: float | None = None
     into: str | None = None
     imported: bool = False
+    by: str | None = None
+    amount: int | None = None
 
     @property
     def order(self) -> Order:
@@ -107,6 +113,25 @@ class Rated(Struct, frozen=True, array_like=True):
     positive: bool
 
 
+class Answered(Struct, frozen=True, array_like=True):
+    """The customer's standing answer on a scale, in millionths."""
+
+    at_us: int
+    who: Who
+    amount: int
+
+
+class Effort(Struct, frozen=True, array_like=True):
+    """What a ticket had taken by its most recent solve. ``bot``: a bot had written to the customer. ``spent_us``: as
+    :attr:`Ticket.spent_us`."""
+
+    replies: int = 0
+    bot: bool = False
+    agents_passed: int = 0
+    teams_passed: int = 0
+    spent_us: tuple[int, ...] = ()
+
+
 class Gone(StrEnum):
     """Why a ticket left the books other than by being solved."""
 
@@ -127,7 +152,8 @@ class Timer(Struct, frozen=True, array_like=True):
 
     ``due_us`` is the earliest instant at which the target is used up, ``breach_after_us`` the latest instant at
     which it is not yet exceeded (they differ when a target ends exactly at closing time); both only while running.
-    ``breached_us`` is the latch: when the promise broke.
+    ``breached_us`` is the latch: when the promise broke. ``who`` are the attributes at that instant, or those at the
+    fulfilment of a promise that was kept.
     """
 
     metric: SlaMetric
@@ -141,6 +167,7 @@ class Timer(Struct, frozen=True, array_like=True):
     due_us: int | None = None
     breach_after_us: int | None = None
     breached_us: int | None = None
+    who: Who | None = None
 
 
 class Level(StrEnum):
@@ -180,6 +207,15 @@ class Ticket(Struct, array_like=True):
     ``awaiting_us`` and ``cycles`` are the customer's unanswered question, ``updates`` the time since an agent last
     wrote, ``holding`` the stay with a team. ``statuses`` are the newest states, ``None`` while deleted or merged, each
     with its beginning. ``settled_us`` is when the timers were last brought up to date without a fact.
+
+    ``former_agent`` and ``former_team`` held it last while nobody does. ``spent_us`` is the time in new, open, pending
+    and on hold so far, each on the clock and in business hours, without the present stay. ``first_replies`` are those
+    by the first solve, which is final for first contact at ``mature_us``; ``reopened_us`` is the first reopening.
+    ``matter_us`` is since when an escalation stands. ``overdue_us`` is since when the present holder has a broken
+    promise, as far as facts tell.
+
+    People events are folded as tickets of their own that no list and no backlog has: of a question ``matter_us`` is
+    since when it stands, of an agent since when they are there.
     """
 
     source: str
@@ -214,6 +250,21 @@ class Ticket(Struct, array_like=True):
     holding: Cycle = Cycle()
     statuses: tuple[tuple[int, Status | None], ...] = ()
     settled_us: int = 0
+    former_agent: str | None = None
+    former_team: str | None = None
+    agents_passed: int = 0
+    teams_passed: int = 0
+    bot: bool = False
+    spent_us: tuple[int, ...] = ()
+    effort: Effort | None = None
+    first_replies: int | None = None
+    mature_us: int | None = None
+    reopened_us: int | None = None
+    escalated: Mark | None = None
+    matter_us: int | None = None
+    overdue_us: int | None = None
+    ces: Answered | None = None
+    nps: Answered | None = None
 
 
 class Entry(Struct, frozen=True, array_like=True):
@@ -306,11 +357,6 @@ def timer_member(source: str, ticket_id: str, metric: SlaMetric, team: str | Non
     return "\x1f".join((source, ticket_id, metric.value, team or ""))
 
 
-def gauge_key(partition: int) -> str:
-    """Hash: segment to its backlog now."""
-    return slot(partition) + "gauge"
-
-
 def segments_key(partition: int) -> str:
     """Sorted set: segments that have counted anything, by the second in which they last did."""
     return slot(partition) + "segments"
@@ -325,6 +371,14 @@ def bucket_prefix(partition: int) -> str:
     """What the keys of a partition's buckets begin with."""
     return f"{slot(partition)}k:"
 
+
+def gauge_key(partition: int, segment: str) -> str:
+    """Hash: the gauges of one segment as they stand now, by cell: a bucket that never ends."""
+    return bucket_key(partition, NOW, 0, segment)
+
+
+NOW: Final = "now"
+"""Stands for the resolution of the bucket that never ends."""
 
 PARTITIONS_KEY: Final = "dp:partitions"
 """Set of the partition numbers that have state."""

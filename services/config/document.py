@@ -115,6 +115,20 @@ class Policy(_Part):
         return id(self)
 
 
+class Escalation(_Part):
+    """What counts as an escalation besides one that the helpdesk says was raised."""
+
+    priorities: tuple[Priority, ...] = (Priority.URGENT,)
+    teams: tuple[str, ...] = ()
+
+
+class KpiChoices(_Part):
+    """Choices that the definitions of KPIs leave open."""
+
+    first_contact_days: int = Field(7, ge=1, le=90)
+    escalation: Escalation = Escalation()
+
+
 class Route(_Part):
     """Alerts whose labels match go to ``receiver``; an empty match takes all. Every matching route is used."""
 
@@ -133,6 +147,7 @@ class Document(_Part):
     segment_limit: int = Field(1000, ge=1, le=100_000)
     segment_limits: dict[str, Annotated[int, Field(ge=1, le=100_000)]] = {}
     windows: tuple[Duration, ...] = Field(("15m", "1h", "24h", "7d", "28d"), min_length=1)
+    kpis: KpiChoices = KpiChoices()
     rules: tuple[dict[str, Any], ...] = ()
     receivers: dict[Name, Receiver] = {}
     routes: tuple[Route, ...] = ()

@@ -16,7 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from schemas.sla import SlaMetric
 from schemas.ticket import Priority, Status
-from services.config.document import DIMENSIONS, Document, Policy, Route, Source
+from services.config.document import DIMENSIONS, Document, Escalation, KpiChoices, Policy, Route, Source
 from services.config.environment import Environment
 from services.config.receiver import (
     AlertmanagerReceiver,
@@ -62,6 +62,7 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         ),
         "segment_limits": ("segment: number", "Another limit for single segments, as in `{agent: 200}`."),
         "windows": ("list of durations", "The rolling windows that KPIs can be asked for and are exported for."),
+        "kpis": ("mapping", "What the definitions of KPIs leave open."),
         "rules": ("list", "Rules on KPIs. Not supported by this version: leave it empty."),
         "receivers": ("name: receiver", "Where alerts can go."),
         "routes": (
@@ -158,6 +159,17 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             "`first_reply`, `first_message`",
             "Whether `next_response` begins only after the first reply, or with the customer's first later message.",
         ),
+    },
+    KpiChoices: {
+        "first_contact_days": (
+            "days",
+            "How long a ticket must stay solved to count as `first_contact_resolution`, 1 to 90 times 24 hours.",
+        ),
+        "escalation": ("mapping", "What counts as an escalation besides one that the helpdesk says was raised."),
+    },
+    Escalation: {
+        "priorities": ("list of priorities", "A rise from a known lower priority to one of these."),
+        "teams": ("list of teams", "A move to one of these from a team that is none of them."),
     },
     Receiver: {
         "webhook": ("mapping", "A URL that gets every alert as signed JSON."),

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from msgspec import UNSET
 
 from schemas.instant import from_datetime
 from schemas.state import Fact, Stated
-from schemas.ticket import ActorKind, Attributes, Kind, Rating, TicketEvent
+from schemas.ticket import DONE, ActorKind, Attributes, Kind, Rating, TicketEvent, Visibility
+from services.kpi.catalogue import MILLION
 
 _PLAIN = ("status", "priority", "channel", "team", "agent", "brand", "tier", "tags", "requester", "organisation")
 _UPPER_SHARE = 0.75
 """4 and 5 of 1–5 are satisfied (semantics.md, CSAT): the scale's points from three quarters of its length up."""
+
+_ASIDE: Final = {
+    Kind.KNOWLEDGE_CONTRIBUTED: "article",
+    Kind.QUESTION_ASKED: "question",
+    Kind.QUESTION_ANSWERED: "question",
+    Kind.AGENT_JOINED: "agent",
+    Kind.AGENT_LEFT: "agent",
+}
+"""Whose id ``ticket_id`` is when it is no ticket's."""
+
+
+def subject(event: TicketEvent) -> str:
+    """Whose facts ``event`` belongs to, ``source:id``: a ticket's, or an article's, a question's or an agent's, which
+    never meet a ticket of the same id."""
+    aside = _ASIDE.get(event.kind)
+    return event.key if aside is None else f"{event.source}:\x1f{aside}\x1f{event.ticket_id}"
 
 
 def fact(event: TicketEvent) -> Fact:
@@ -44,6 +61,8 @@ def fact(event: TicketEvent) -> Fact:
         score=rating.score if rating is not None else None,
         into=event.merge.into if event.merge is not None else None,
         imported=event.imported,
+        by=_by(event),
+        amount=_amount(event.kind, rating) if rating is not None else None,
     )
 
 
@@ -62,3 +81,28 @@ def _positive(rating: Rating) -> bool:
     if rating.positive is not None:
         return rating.positive
     return rating.score >= rating.worst + _UPPER_SHARE * (rating.best - rating.worst)
+
+
+def _by(event: TicketEvent) -> str | None:
+    """The agent who wrote, solved or contributed. ``None`` where the fold would say the same or nobody asks: every
+    fact is kept, and most need no name."""
+    actor = event.actor
+    if actor is None or actor.kind is not ActorKind.AGENT:
+        return None
+    if event.kind is Kind.MESSAGE_ADDED:
+        message = event.message
+        asked = message is not None and message.author is ActorKind.AGENT and message.visibility is Visibility.PUBLIC
+    else:
+        status = event.status.to if event.status is not None else event.ticket.status
+        asked = event.kind is Kind.KNOWLEDGE_CONTRIBUTED or status in DONE
+    return actor.id if asked else None
+
+
+def _amount(kind: Kind, rating: Rating) -> int | None:
+    """The score in millionths of what its KPI is read in."""
+    if kind is Kind.QA_SCORED:
+        return round(max(0.0, rating.score / rating.best) * MILLION) if rating.best > 0 else None
+    place = (rating.score - rating.worst) / (rating.best - rating.worst)
+    if kind is Kind.CES_RECEIVED:
+        return round((1 + 6 * place) * MILLION)
+    return round(10 * place * MILLION) if kind is Kind.NPS_RECEIVED else None

@@ -15,6 +15,7 @@ from schemas.ticket import Priority, Status
 from services.config.document import ConfigInvalid, Document, Policy
 from services.config.duration import percent, seconds
 from services.fold.calendar import Calendar
+from services.fold.hours import DAY_US
 
 ALL: Final = "all"
 """The segment that every ticket counts in."""
@@ -52,6 +53,9 @@ class Rules:
     business: Calendar = field(default_factory=Calendar.always)
     segments: tuple[tuple[str, ...], ...] = ()
     fixed: dict[SlaMetric, Promise] | None = None
+    first_contact_us: int = 7 * DAY_US
+    escalating_priorities: frozenset[Priority] = frozenset({Priority.URGENT})
+    escalating_teams: frozenset[str] = frozenset()
     delays: dict[str, int] = field(default_factory=dict)
     """By source, how late its helpdesk may deliver, in µs: for so long nothing is announced."""
 
@@ -146,6 +150,9 @@ def compiled(document: Document) -> Rules:
             for name, source in document.sources.items()
             if source.delivery_delay is not None
         },
+        first_contact_us=document.kpis.first_contact_days * DAY_US,
+        escalating_priorities=frozenset(document.kpis.escalation.priorities),
+        escalating_teams=frozenset(document.kpis.escalation.teams),
     )
 
 

@@ -51,12 +51,32 @@ def reckoned(before: Ticket, ticket: Ticket, at_us: int, promises: Promises, rul
     does decides that: rules that were edited meanwhile change nothing of a timer that stands (:func:`reevaluated`
     does). While a ticket is deleted or merged its clocks stand still, so that a restored one goes on where it was.
     """
+    ticket.timers = _broken_before(before, at_us)
     earlier: Promises | None = promises
     if before.facts == 0 or before.gone is not None:
         earlier = None
     elif ticket.who is not before.who:
         earlier = rules.promises(before.source, before.who)
-    return _advanced(before, ticket, at_us, promises, earlier, rules)
+    return tuple(_attributed(timer, ticket) for timer in _advanced(before, ticket, at_us, promises, earlier, rules))
+
+
+def _broken_before(before: Ticket, at_us: int) -> tuple[Timer, ...]:
+    """The timers with every promise that broke before this fact recorded, under those who held the ticket then."""
+    timers = before.timers
+    for place, timer in enumerate(timers):
+        after_us = timer.breach_after_us
+        if timer.who is None and (timer.breached_us is not None or (after_us is not None and at_us > after_us)):
+            broken_us = timer.breached_us if timer.breached_us is not None else after_us
+            timer = structs.replace(timer, breached_us=broken_us, who=before.who)
+            timers = (*timers[:place], timer, *timers[place + 1 :])
+    return timers
+
+
+def _attributed(timer: Timer, ticket: Ticket) -> Timer:
+    """Who holds the ticket belongs to a timer from the instant at which it broke or was fulfilled."""
+    if timer.breached_us is not None or timer.mode is Mode.MET:
+        return timer if timer.who is not None else structs.replace(timer, who=ticket.who)
+    return timer if timer.who is None else structs.replace(timer, who=None)
 
 
 def reevaluated(ticket: Ticket, at_us: int, old: Rules, new: Rules, *, retarget: bool) -> Ticket:

@@ -13,9 +13,10 @@ from typing import Any, Final
 from msgspec import UNSET, structs
 
 from schemas.sla import SlaMetric
-from schemas.state import Cycle, Fact, Gone, Mark, Rated, Ticket, Who
+from schemas.state import Cycle, Fact, Gone, Mark, Rated, Ticket
 from schemas.ticket import DONE, ActorKind, Kind, Status, Visibility
-from services.fold import sla
+from services.fold import flow, sla
+from services.fold.flow import Flow
 from services.fold.rules import Promise, Rules
 
 _PLAIN: Final = ("channel", "team", "agent", "priority", "brand", "tier")
@@ -23,18 +24,29 @@ _PLAIN: Final = ("channel", "team", "agent", "priority", "brand", "tier")
 _TELLS_OF_SOLVING: Final = frozenset({Kind.CREATED, Kind.STATUS_CHANGED})
 """A ticket first seen solved in passing (a comment on it, say) was solved at a time we do not know."""
 
+_CHANGES_THE_PAST: Final = frozenset({Kind.MESSAGE_RETRACTED, Kind.DELETED, Kind.RESTORED, Kind.MERGED})
+"""What was counted as it went is taken back or put back with these."""
+
+_TOLD: Final = frozenset(
+    {Kind.CES_RECEIVED, Kind.NPS_RECEIVED, Kind.QA_SCORED, Kind.ESCALATION_RAISED, Kind.ESCALATION_CLEARED}
+)
+_STAFFING: Final = frozenset({Kind.AGENT_JOINED, Kind.AGENT_LEFT})
+
 STATUSES_KEPT: Final = 32
 """How many changes of state back a promise made late knows of."""
 
-Move = tuple[int, Who, int]
-"""The backlog's change ``(at_us, attributes, +1 or -1)``."""
 
-
-def step(ticket: Ticket, fact: Fact, rules: Rules) -> tuple[Ticket, list[Move]]:
-    """The ticket after ``fact``, which is newer than every fact in it, and how the backlog moved.
+def step(ticket: Ticket, fact: Fact, rules: Rules) -> tuple[Ticket, list[Flow]]:
+    """The ticket after ``fact``, which is newer than every fact in it, and what it adds to the KPIs as it goes.
 
     Pure: ``ticket`` is left as it was. A fact that :func:`needs_history` has its full effect only in a fold.
     """
+    after, flows = _stepped(ticket, fact, rules)
+    return after, flows if after.gone is None else flow.counted(after, flows)
+
+
+def _stepped(ticket: Ticket, fact: Fact, rules: Rules) -> tuple[Ticket, list[Flow]]:
+    flows: list[Flow] = []
     after = copy.copy(ticket)
     after.last = fact.order
     after.facts += 1
@@ -42,29 +54,45 @@ def step(ticket: Ticket, fact: Fact, rules: Rules) -> tuple[Ticket, list[Move]]:
         after.seen_us = fact.at_us
     after.imported = ticket.imported or fact.imported
     _attributes(after, fact)
+    if fact.kind in flow.PEOPLE:
+        after.status = after.status_since_us = None
+        flow.aside(after, fact, rules, flows)
+        if fact.kind in _STAFFING:
+            flow.staffed(ticket, after, fact.at_us, flows)
+        return after, flows
     _existence(after, fact)
+    if after.who is not ticket.who:
+        flow.handed(ticket, after, fact, rules)
+    if after.status is not ticket.status:
+        flow.stayed(ticket, after, fact.at_us, rules)
     _holding(ticket, after, fact.at_us)
-    _solving(ticket, after, fact, rules)
+    _solving(ticket, after, fact, rules, flows)
     _standing(ticket, after, fact.at_us)
     promises = rules.promises(after.source, after.who)
     if fact.kind is Kind.MESSAGE_ADDED and fact.message_id not in after.withdrawn:
-        _message(after, fact, promises, rules)
+        _message(after, fact, promises, rules, flows)
     elif fact.kind is Kind.MESSAGE_RETRACTED and fact.message_id is not None:
         after.withdrawn = tuple(sorted({*after.withdrawn, fact.message_id}))
     elif fact.kind is Kind.CSAT_RECEIVED and fact.positive is not None:
         after.rated = Rated(fact.at_us, after.who, fact.positive)
+    elif fact.kind in _TOLD:
+        flow.told(after, fact, rules, flows)
     after.timers = sla.reckoned(ticket, after, fact.at_us, promises, rules)
-    return after, _moves(ticket, after, fact.at_us)
+    flow.superseded(ticket, after, flows)
+    flow.moved(ticket, after, fact.at_us, flows)
+    flow.overdue(ticket, after, fact.at_us, flows)
+    return after, flows
 
 
-def fold(source: str, ticket_id: str, facts: Sequence[Fact], rules: Rules) -> tuple[Ticket, list[Move]]:
-    """The ticket of ``facts``, which are sorted by their order and without duplicates, and every backlog move."""
+def fold(source: str, ticket_id: str, facts: Sequence[Fact], rules: Rules) -> tuple[Ticket, list[Flow]]:
+    """The ticket of ``facts``, which are sorted by their order and without duplicates, and everything that it adds to
+    the KPIs as it goes."""
     ticket = Ticket(source, ticket_id, withdrawn=_withdrawn(facts))
-    moves: list[Move] = []
+    flows: list[Flow] = []
     for fact in facts:
-        ticket, moved = step(ticket, fact, rules)
-        moves += moved
-    return ticket, moves
+        ticket, more = _stepped(ticket, fact, rules)
+        flows += more
+    return ticket, flow.counted(ticket, flows)
 
 
 def walked(source: str, ticket_id: str, facts: Sequence[Fact], rules: Rules) -> Iterator[tuple[Fact, Ticket, Ticket]]:
@@ -77,12 +105,7 @@ def walked(source: str, ticket_id: str, facts: Sequence[Fact], rules: Rules) -> 
 
 def needs_history(fact: Fact) -> bool:
     """Whether this fact changes how earlier ones read, so that the ticket must be folded from the start."""
-    return fact.kind is Kind.MESSAGE_RETRACTED
-
-
-def in_backlog(ticket: Ticket) -> bool:
-    """Backlog: neither solved nor closed, and still on the books (semantics.md §a)."""
-    return ticket.facts > 0 and ticket.gone is None and ticket.status is not None and ticket.status not in DONE
+    return fact.kind in _CHANGES_THE_PAST
 
 
 def _withdrawn(facts: Iterable[Fact]) -> tuple[str, ...]:
@@ -138,7 +161,7 @@ def _existence(after: Ticket, fact: Fact) -> None:
                 after.status_since_us = born_us if fact.kind is Kind.CREATED else fact.at_us
 
 
-def _solving(before: Ticket, after: Ticket, fact: Fact, rules: Rules) -> None:
+def _solving(before: Ticket, after: Ticket, fact: Fact, rules: Rules, flows: list[Flow]) -> None:
     was, now = before.status in DONE, after.status in DONE
     if now and not was:
         after.awaiting_us = None
@@ -148,8 +171,11 @@ def _solving(before: Ticket, after: Ticket, fact: Fact, rules: Rules) -> None:
         after.solved = _measured(after, fact.at_us, rules)
         if after.first_solved is None:
             after.first_solved = after.solved
+        flow.solved(after, fact, rules, flows)
     elif was and not now:
         after.reopens += 1
+        if after.reopened_us is None and after.first_solved is not None:
+            after.reopened_us = fact.at_us
 
 
 def _holding(before: Ticket, after: Ticket, at_us: int) -> None:
@@ -189,18 +215,19 @@ def _closed(cycle: Cycle, at_us: int) -> Cycle:
     return Cycle(cycle.number - (cycle.since_us == at_us), None)
 
 
-def _message(after: Ticket, fact: Fact, promises: dict[SlaMetric, Promise], rules: Rules) -> None:
+def _message(after: Ticket, fact: Fact, promises: dict[SlaMetric, Promise], rules: Rules, flows: list[Flow]) -> None:
     if fact.visibility is not Visibility.PUBLIC:
         return
     if fact.actor is ActorKind.AGENT and after.status not in DONE:
         after.updates = _opened(after.updates, fact.at_us)
     if not after.born:
         return
+    opening = fact.opening or (after.opened_by is fact.actor and fact.at_us == after.created_us)
     if fact.actor is ActorKind.AGENT:
-        opening = fact.opening or (after.opened_by is ActorKind.AGENT and fact.at_us == after.created_us)
         if opening:
             return
         after.replies += 1
+        flow.replied(after, fact, rules, flows)
         after.awaiting_us = None
         if after.first_reply is None:
             after.first_reply = _measured(after, fact.at_us, rules)
@@ -209,6 +236,8 @@ def _message(after: Ticket, fact: Fact, promises: dict[SlaMetric, Promise], rule
         promise = promises.get(SlaMetric.NEXT_RESPONSE)
         if after.first_reply is not None or (promise is not None and promise.from_first_message):
             after.cycles += 1
+    elif fact.actor is ActorKind.BOT and not opening:
+        after.bot = True
 
 
 def _measured(after: Ticket, at_us: int, rules: Rules) -> Mark:
@@ -216,24 +245,10 @@ def _measured(after: Ticket, at_us: int, rules: Rules) -> Mark:
     created_us = after.created_us
     if created_us is None:
         return Mark(at_us, after.who)
-    promises = rules.promises(after.source, after.who)
-    named = next((p.calendar_name for p in promises.values()), None)
-    business = rules.calendar(named) if named is not None else rules.business
+    business = flow.hours(after, rules)
     return Mark(
         at_us,
         after.who,
         max(0, at_us - created_us) // 1000,
         business.elapsed(created_us, at_us) // 1000,
     )
-
-
-def _moves(before: Ticket, after: Ticket, at_us: int) -> list[Move]:
-    was, now = in_backlog(before), in_backlog(after)
-    if was == now and (not now or before.who is after.who or before.who == after.who):
-        return []
-    moves: list[Move] = []
-    if was:
-        moves.append((at_us, before.who, -1))
-    if now:
-        moves.append((at_us, after.who, 1))
-    return moves

@@ -21,9 +21,9 @@ from schemas.instant import SECOND_US
 from services import clock
 from services.kpi import bucket
 from services.kpi.bucket import Fields
-from services.kpi.catalogue import KPIS, Cell, Kpi
+from services.kpi.catalogue import KPIS, Kpi
 from services.kpi.cuts import Cuts, cut_of, named, plain, read
-from services.kpi.reading import Reading, reading
+from services.kpi.reading import Reading, reading, readings
 from services.kpi.shelf import NOTHING, Place, Row, Shelf
 from services.kpi.window import Resolution, cover, earlier
 from services.state.client import away
@@ -32,6 +32,8 @@ from services.state.partitions import Partitions
 Places = dict[Place, int]
 """Buckets with their widths in seconds."""
 
+_PRESENT: Final[Places] = {(layout.NOW, 0): 1 << 40}
+"""The bucket of what stands now: it is never over."""
 _FEW: Final = 8
 """Up to so many segments of one question are kept; a question about more goes to Redis in full."""
 _CUTS_FOR_S: Final = 1.0
@@ -70,12 +72,9 @@ class KpiReader:
         self, segments: Sequence[str], window_s: int, at_us: int, kpis: Collection[Kpi] = tuple(KPIS.values())
     ) -> dict[str, dict[str, Reading]]:
         """``kpis`` of every one of ``segments``, in one round trip."""
-        span = self._ending(at_us, window_s)
-        totals, gauges = await self._totals(segments, [span], _cells(kpis))
-        return {
-            segment: {kpi.name: reading(kpi, totals[segment][0], gauges[segment]) for kpi in kpis}
-            for segment in segments
-        }
+        totals = await self._totals(segments, [self._ending(at_us, window_s), _PRESENT], _cells(kpis))
+        at_s = at_us // SECOND_US
+        return {segment: readings(kpis, total, gauges, at_s) for segment, (total, gauges) in totals.items()}
 
     async def compared(
         self, segments: Sequence[str], window_s: int, ago_s: int, at_us: int, kpis: Collection[Kpi]
@@ -91,20 +90,12 @@ class KpiReader:
         if then is None:
             return None
         start_s, end_s = then
-        spans = [self._ending(at_us, window_s), self._places(start_s, end_s, at_s), self._places(end_s, at_s + 1, at_s)]
-        totals, gauges = await self._totals(segments, spans, _cells(kpis))
+        ended, since = self._places(start_s, end_s, at_s), self._places(end_s, at_s + 1, at_s)
+        spans = [self._ending(at_us, window_s), ended, since, _PRESENT]
         rows = []
-        for segment in segments:
-            now, before, since = totals[segment]
-            gauge = gauges[segment]
-            stood = gauge - since.get(Cell.BACKLOG.value, 0)
-            rows.append(
-                (
-                    segment,
-                    {kpi.name: reading(kpi, now, gauge) for kpi in kpis},
-                    {kpi.name: reading(kpi, before, stood) for kpi in kpis},
-                )
-            )
+        for segment, (now, before, later, gauges) in (await self._totals(segments, spans, _cells(kpis))).items():
+            earlier_gauges = bucket.stood(gauges, later)
+            rows.append((segment, readings(kpis, now, gauges, at_s), readings(kpis, before, earlier_gauges, None)))
         return Compared(start_s * SECOND_US, end_s * SECOND_US, rows)
 
     async def by(self, kpi: Kpi, dimensions: Sequence[str], window_s: int, at_us: int) -> list[tuple[str, Reading]]:
@@ -123,12 +114,13 @@ class KpiReader:
         at_s = at_us // SECOND_US
         starts = range((at_s - window_s) // step_s * step_s, at_s + 1, step_s)
         spans = [self._places(start_s, min(start_s + step_s, at_s + 1), at_s) for start_s in starts]
-        totals, gauges = await self._totals([segment], spans, _cells([kpi]))
-        gauge = gauges[segment]
+        totals = await self._totals([segment], [*spans, _PRESENT], _cells([kpi]))
+        *steps, gauges = totals[segment]
         points = []
-        for start_s, total in zip(reversed(starts), reversed(totals[segment]), strict=True):
-            points.append((start_s * SECOND_US, reading(kpi, total, gauge)))
-            gauge -= total.get(Cell.BACKLOG.value, 0)
+        present: int | None = at_s
+        for start_s, total in zip(reversed(starts), reversed(steps), strict=True):
+            points.append((start_s * SECOND_US, reading(kpi, total, gauges, present)))
+            gauges, present = bucket.stood(gauges, total), None
         return points[::-1]
 
     async def segments(self, dimensions: Sequence[str]) -> list[str]:
@@ -175,20 +167,15 @@ class KpiReader:
 
     async def _totals(
         self, segments: Sequence[str], spans: Sequence[Places], cells: Sequence[str]
-    ) -> tuple[dict[str, list[Fields]], dict[str, int]]:
-        """The sums of every span for each of ``segments``, and their gauges."""
+    ) -> dict[str, list[Fields]]:
+        """The sums of every span for each of ``segments``."""
         cuts = await self._counted()
         names = {cuts.stored(cut_of(segment), segment): segment for segment in segments}
         asked = self._summed(list(names), spans, cells) if len(names) > _FEW else self._kept_or_read(list(names), spans)
-        totals, gauges = await asked
-        return (
-            {segment: totals[name] for name, segment in names.items()},
-            {segment: gauges[name] for name, segment in names.items()},
-        )
+        totals = await asked
+        return {segment: totals[name] for name, segment in names.items()}
 
-    async def _kept_or_read(
-        self, segments: Sequence[str], spans: Sequence[Places]
-    ) -> tuple[dict[str, list[Fields]], dict[str, int]]:
+    async def _kept_or_read(self, segments: Sequence[str], spans: Sequence[Places]) -> dict[str, list[Fields]]:
         """Of few segments: what is kept, and what Redis has beyond it."""
         places: Places = {}
         for span in spans:
@@ -202,27 +189,25 @@ class KpiReader:
             asked = [_Asked(segment, shelves[segment].setdefault(partition, Row()), places) for segment in segments]
             questions.append(asked)
             rows = msgspec.msgpack.encode([one.row for one in asked])
-            arguments: list[str | bytes] = [layout.bucket_prefix(partition), names, rows, *segments]
-            await self._read(keys=_keys(partition), args=arguments, client=pipeline)
+            arguments: list[str | bytes] = [layout.bucket_prefix(partition), names, rows]
+            await self._read(keys=[layout.position_key(partition)], args=arguments, client=pipeline)
         with away():
             answers = await pipeline.execute() if partitions and segments else []
-        gauges = dict.fromkeys(segments, 0)
         found: dict[str, dict[Place, list[Fields]]] = {s: {place: [] for place in places} for s in segments}
-        for asked, (life, clock_us, amounts, *lacking) in zip(questions, answers, strict=True):
+        for asked, (life, clock_us, *lacking) in zip(questions, answers, strict=True):
             over_s = int(clock_us) // SECOND_US
-            for one, amount, flat in zip(asked, amounts, lacking, strict=True):
-                gauges[one.segment] += int(amount or 0)
+            for one, flat in zip(asked, lacking, strict=True):
                 one.answered(found[one.segment], life.decode(), over_s, flat)
         totals = {}
         for segment in segments:
             parts = found[segment]
             totals[segment] = [self._shelf.total(segment, {place: parts[place] for place in span}) for span in spans]
             self._shelf.settle(segment)
-        return totals, gauges
+        return totals
 
     async def _summed(
         self, segments: Sequence[str], spans: Sequence[Places], cells: Sequence[str]
-    ) -> tuple[dict[str, list[Fields]], dict[str, int]]:
+    ) -> dict[str, list[Fields]]:
         """Of many segments: added up in Redis, so many segments in a call that nobody waits long for it."""
         partitions = await self._partitions.known()
         pipeline = self._redis.pipeline(transaction=False)
@@ -235,30 +220,23 @@ class KpiReader:
                 chunk = segments[at : at + size]
                 packed = msgspec.msgpack.encode(chunk)
                 for partition in partitions:
-                    arguments: list[str | bytes] = [layout.bucket_prefix(partition), names, packed, wanted, *chunk]
-                    await self._sum(keys=_keys(partition), args=arguments, client=pipeline)
+                    arguments: list[str | bytes] = [layout.bucket_prefix(partition), names, packed, wanted]
+                    await self._sum(keys=[layout.position_key(partition)], args=arguments, client=pipeline)
                     calls.append((number, chunk))
         with away():
             answers = await pipeline.execute() if calls else []
         totals: dict[str, list[Fields]] = {segment: [{} for _ in spans] for segment in segments}
-        gauges = dict.fromkeys(segments, 0)
-        for (number, chunk), (amounts, *sums) in zip(calls, answers, strict=True):
-            for segment, amount, flat in zip(chunk, amounts, sums, strict=True):
-                if number == 0:
-                    gauges[segment] += int(amount or 0)
+        for (number, chunk), sums in zip(calls, answers, strict=True):
+            for segment, flat in zip(chunk, sums, strict=True):
                 total = totals[segment][number]
                 for at in range(0, len(flat), 2):
                     name = _name(flat[at])
                     total[name] = total.get(name, 0) + int(flat[at + 1])
-        return totals, gauges
-
-
-def _keys(partition: int) -> list[str]:
-    return [layout.position_key(partition), layout.gauge_key(partition)]
+        return totals
 
 
 def _cells(kpis: Iterable[Kpi]) -> list[str]:
-    return sorted({cell.value for kpi in kpis for cell in kpi.cells})
+    return sorted({str(cell) for kpi in kpis for cell in kpi.cells})
 
 
 def _names(places: Places) -> bytes:

@@ -10,15 +10,25 @@ from collections.abc import Iterator
 from typing import Final
 
 from schemas.sla import SlaKind, SlaMetric
-from services.kpi.catalogue import KPIS, Kpi, Shape
+from services.kpi.catalogue import AGES, KPIS, Kpi, Shape
 from services.kpi.sketch import ALPHA
 from services.kpi.window import resolutions
 
 SHAPES: Final[dict[Shape, str]] = {
     Shape.COUNT: "a count",
+    Shape.NET: "a number, below zero when more was solved than created",
     Shape.GAUGE: "a count at an instant",
+    Shape.BACKLOG: "a count at an instant, `by_status`, and `by_age`: " + ", ".join(f"`{age}`" for age in AGES),
+    Shape.AGE: "seconds at an instant, `age_s`",
     Shape.DURATION: "seconds: mean, p50, p90 and p95, on the clock and in business hours",
+    Shape.DURATIONS: "for each of its parts, seconds: the mean, on the clock and in business hours",
     Shape.RATIO: "a share, 0 to 1, of so many cases",
+    Shape.RATIOS: "for each of its parts, a share, 0 to 1, of so many cases",
+    Shape.PROMISES: "a share, 0 to 1, of so many timer instances, of all metrics and `by_metric`",
+    Shape.SHARE: "a share, 0 to 1, of so many agents",
+    Shape.RETENTION: "a share, 0 to 1, of so many agents",
+    Shape.MEAN: "a mean of so many cases",
+    Shape.SCORE: "a score of so many answers, with its promoters and detractors",
 }
 
 METRICS: Final[dict[SlaMetric, str]] = {
@@ -65,8 +75,23 @@ def kpis() -> str:
 
 def prometheus(kpi: Kpi) -> str:
     """The name that the exporter gives to ``kpi``."""
-    suffix = {Shape.DURATION: "_seconds", Shape.RATIO: "" if kpi.name.endswith("_rate") else "_ratio"}
-    return f"helpdesk_{kpi.name}{suffix.get(kpi.shape, '')}"
+    suffix = _SUFFIX.get(kpi.shape, "")
+    if suffix == "_ratio" and kpi.name.endswith(("_rate", "_share")):
+        suffix = ""
+    return f"helpdesk_{kpi.name}{suffix}"
+
+
+_SUFFIX: Final = {
+    Shape.DURATION: "_seconds",
+    Shape.DURATIONS: "_seconds",
+    Shape.AGE: "_seconds",
+    Shape.RATIO: "_ratio",
+    Shape.RATIOS: "_ratio",
+    Shape.PROMISES: "_ratio",
+    Shape.SHARE: "_ratio",
+    Shape.RETENTION: "_ratio",
+    Shape.MEAN: "_mean",
+}
 
 
 def _lines() -> Iterator[str]:
@@ -87,7 +112,9 @@ def _lines() -> Iterator[str]:
         yield ""
         yield f"{kpi.summary} {kpi.definition}"
         yield ""
-        yield f"Read as {SHAPES[kpi.shape]}. Prometheus: `{prometheus(kpi)}`."
+        parts = f" Parts: {', '.join(f'`{part}`' for part in kpi.parts)}." if kpi.parts else ""
+        label = f" by `{kpi.label}`" if kpi.label else ""
+        yield f"Read as {SHAPES[kpi.shape]}.{parts} Prometheus: `{prometheus(kpi)}`{label}."
     yield ""
     yield "### Without a case"
     yield ""

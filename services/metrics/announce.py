@@ -80,7 +80,7 @@ def announce(ticket: Ticket, notices: Iterable[Notice], clock_us: int, rules: Ru
             del told[key]  # its timer is no longer kept either, so nothing can change it any more
         elif notice.level is not Level.QUIET:
             told[key] = _withdrawn(ticket, notice, clock_us, events)
-    return Announcement(tuple(events), tuple(told.values()), None if ticket.imported else wake_us)
+    return Announcement(tuple(events), tuple(told.values()), wake_us)
 
 
 def _standing(timer: Timer, clock_us: int, rules: Rules) -> tuple[Standing, int | None]:

@@ -6,17 +6,21 @@ amounts are added up by instant and attributes first, then by segment, then from
 
 from __future__ import annotations
 
+from typing import Final
+
 from schemas.instant import SECOND_US
 from schemas.state import Who
-from services.fold.ticket import Move
+from services.fold.flow import Flow
 from services.kpi import bucket
-from services.kpi.catalogue import Cell
+from services.kpi.catalogue import GAUGES, Cell
 from services.kpi.window import Resolution
 from services.metrics.contribution import Contribution
 from services.metrics.delta import Delta
 from services.metrics.segments import EVERYTHING, Scope, Segments
 
 Amounts = dict[str, int]
+
+_CREATED_IN: Final = Cell.CREATED_IN.value
 
 
 class Counting:
@@ -26,22 +30,28 @@ class Counting:
         self._segments = segments
         self._kept = kept
         self._gathered: dict[tuple[str, Who, Scope, int], Amounts] = {}
-        self._gauge: dict[tuple[str, Who, Scope], int] = {}
+        self._gauge: dict[tuple[str, Who, Scope], Amounts] = {}
 
     def add(self, source: str, contribution: Contribution, sign: int, scope: Scope = EVERYTHING) -> None:
-        """Counts ``contribution`` in the cuts of ``scope``, or with a ``sign`` of -1 takes it back."""
-        cell, at_us, who, calendar_ms, business_ms = contribution
+        """Counts ``contribution`` in the cuts of ``scope``, or with a ``sign`` of -1 takes it back. A gauge counts
+        in its bucket and in what stands now."""
+        cell, at_us, who, first, second = contribution
+        gauge = cell in GAUGES
+        if gauge or cell.startswith(_CREATED_IN):
+            now = self._gauge.setdefault((source, who, scope), {})
+            now[cell] = now.get(cell, 0) + sign
+            if not gauge:
+                return  # ages are told of the present only
         amounts = self._at(source, who, scope, at_us)
-        for field, amount in bucket.fields(cell, calendar_ms, business_ms):
+        if first is None:
+            amounts[cell] = amounts.get(cell, 0) + sign
+            return
+        for field, amount in bucket.fields(cell, first, second):
             amounts[field] = amounts.get(field, 0) + sign * amount
 
-    def move(self, source: str, move: Move, scope: Scope = EVERYTHING) -> None:
-        """Counts a change of the backlog, in its bucket and in the backlog as it is now."""
-        at_us, who, amount = move
-        amounts = self._at(source, who, scope, at_us)
-        amounts[Cell.BACKLOG.value] = amounts.get(Cell.BACKLOG.value, 0) + amount
-        holder = (source, who, scope)
-        self._gauge[holder] = self._gauge.get(holder, 0) + amount
+    def flow(self, source: str, flow: Flow, sign: int, scope: Scope = EVERYTHING) -> None:
+        """Counts ``flow`` in the same way."""
+        self.add(source, flow[:5], sign * flow[5], scope)
 
     def undecided(self) -> dict[str, list[str]]:
         """Segments that must be decided before :meth:`into`, by cut."""
@@ -51,10 +61,13 @@ class Counting:
     def into(self, delta: Delta, now_us: int) -> int:
         """Writes the counters of all buckets that are still kept at ``now_us``. Returns how many instants were
         older than every one of them."""
-        for (source, who, scope), amount in self._gauge.items():
-            if amount:
+        for (source, who, scope), now in self._gauge.items():
+            changed = [(cell, amount) for cell, amount in now.items() if amount]
+            if changed:
                 for segment in self._segments.keys(source, who, scope):
-                    delta.gauge[segment] = delta.gauge.get(segment, 0) + amount
+                    there = delta.gauge.setdefault(segment, {})
+                    for cell, amount in changed:
+                        there[cell] = there.get(cell, 0) + amount
         level: dict[tuple[int, str], Amounts] = {}
         for (source, who, scope, start_s), amounts in self._gathered.items():
             for segment in self._segments.keys(source, who, scope):

@@ -13,14 +13,14 @@ BucketId = tuple[str, int, str]
 
 @dataclass(slots=True)
 class Delta:
-    """Counters are amounts to add; entries replace; ``due`` of ``None`` takes a ticket off the schedule; ``dropped``
-    are segments, as they are stored, that are counted no more."""
+    """Counters and gauges (by segment and cell) are amounts to add; entries replace; ``due`` of ``None`` takes a ticket
+    off the schedule; ``dropped`` are segments, as they are stored, that are counted no more."""
 
     entries: dict[str, bytes] = field(default_factory=dict)
     facts: dict[str, list[bytes]] = field(default_factory=dict)
     buckets: dict[BucketId, dict[str, int]] = field(default_factory=dict)
     expires: dict[BucketId, int] = field(default_factory=dict)
-    gauge: dict[str, int] = field(default_factory=dict)
+    gauge: dict[str, dict[str, int]] = field(default_factory=dict)
     due: dict[str, int | None] = field(default_factory=dict)
     listed: dict[tuple[TimerState, str], int] = field(default_factory=dict)
     unlisted: set[tuple[TimerState, str]] = field(default_factory=set)

@@ -24,12 +24,13 @@ from schemas.state import (
     timer_member,
 )
 from services.fold import terms
+from services.fold.flow import Flow
 from services.fold.rules import Rules
-from services.fold.ticket import Move, fold, needs_history, step
+from services.fold.ticket import fold, needs_history, step
 from services.kpi.cuts import Cuts, named
 from services.kpi.window import Resolution
 from services.metrics.announce import announce
-from services.metrics.contribution import contributions
+from services.metrics.contribution import contributions, promises
 from services.metrics.counting import Counting
 from services.metrics.delta import Delta, Tally
 from services.metrics.segments import Scope, Segments
@@ -94,11 +95,11 @@ class Engine:
             if not fresh:
                 continue
             before = entry if entry is not None else Entry(_blank(key), revision=self.segments.cuts.revision)
-            ticket, moves = self._folded(before.ticket, fresh, history.get(key), tally)
+            ticket, flows, undone = self._folded(before.ticket, fresh, history.get(key), tally)
             delta.facts[key] = [pack(fact) for fact in fresh]
             recent = before.recent + b"".join(fact.event_id[-TAIL:] for fact in fresh)
-            self._count(before.ticket, ticket, moves, change.counting, (-1, before.revision))
-            self._settle(key, before, ticket, recent[-TAIL * TAILS :], clock_us, delta)
+            self._count(before.ticket, ticket, flows, undone, change.counting, (-1, before.revision))
+            self._settle(key, before, ticket, recent[-TAIL * TAILS :], clock_us, change)
         return change
 
     def counted(self, change: Change, now_us: int) -> tuple[Delta, Tally]:
@@ -112,56 +113,86 @@ class Engine:
         for key, entry in entries.items():
             if entry.revision >= revision:
                 continue
-            ticket = entry.ticket
-            _, moves = fold(ticket.source, ticket.ticket_id, sorted(history[key], key=_order), self._rules)
-            blank = Ticket(ticket.source, ticket.ticket_id)
-            self._count(blank, ticket, moves, change.counting, (entry.revision, revision))
+            ticket, scope = entry.ticket, (entry.revision, revision)
+            _, flows = fold(ticket.source, ticket.ticket_id, sorted(history[key], key=_order), self._rules)
+            self._count(Ticket(ticket.source, ticket.ticket_id), ticket, flows, [], change.counting, scope)
+            for contribution in promises(entry):
+                change.counting.add(ticket.source, contribution, 1, scope)
             change.delta.entries[key] = pack(structs.replace(entry, revision=revision))
             change.tally.events += 1
         return change
 
-    def tick(self, entries: Mapping[str, Entry], clock_us: int) -> Delta:
+    def tick(self, entries: Mapping[str, Entry], clock_us: int) -> Change:
         """What the clock alone changes for these tickets, whose time has come."""
-        delta = Delta()
+        change = Change(Counting(self.segments, self._kept))
         for key, entry in entries.items():
-            self._settle(key, entry, entry.ticket, entry.recent, clock_us, delta)
-        return delta
+            self._settle(key, entry, entry.ticket, entry.recent, clock_us, change)
+        return change
 
     def _folded(
         self, before: Ticket, fresh: list[Fact], history: Sequence[Fact] | None, tally: Tally
-    ) -> tuple[Ticket, list[Move]]:
+    ) -> tuple[Ticket, list[Flow], list[Flow]]:
+        """The ticket, what it adds as it goes, and what of that is no more."""
         rules = self._rules
         in_order = fresh[0].order > before.last and fresh[0].at_us >= before.settled_us
         if in_order and not any(needs_history(fact) for fact in fresh):
-            ticket, moves = before, []
-            for fact in fresh:
-                ticket, moved = step(ticket, fact, rules)
-                moves += moved
-            return ticket, moves
+            ticket, flows = step(before, fresh[0], rules)
+            for fact in fresh[1:]:
+                ticket, more = step(ticket, fact, rules)
+                flows += more
+            return ticket, flows, []
         tally.refolds += 1
         rules = terms.kept(before, rules)
         old = sorted(history or (), key=_order)
-        ticket, moves = fold(before.source, before.ticket_id, sorted([*old, *fresh], key=_order), rules)
+        ticket, flows = fold(before.source, before.ticket_id, sorted([*old, *fresh], key=_order), rules)
         _, undone = fold(before.source, before.ticket_id, old, rules)
-        return ticket, [*moves, *((at_us, who, -amount) for at_us, who, amount in undone)]
+        return ticket, flows, undone
 
-    def _count(self, before: Ticket, after: Ticket, moves: list[Move], counting: Counting, scope: Scope) -> None:
-        old, new = contributions(before), contributions(after)
-        if old != new:
-            for contribution in new - old:
-                counting.add(after.source, contribution, 1, scope)
-            for contribution in old - new:
-                counting.add(after.source, contribution, -1, scope)
-        for move in moves:
-            counting.move(after.source, move, scope)
+    def _count(
+        self,
+        before: Ticket,
+        after: Ticket,
+        flows: list[Flow],
+        undone: list[Flow],
+        counting: Counting,
+        scope: Scope,
+    ) -> None:
+        old, new = contributions(before, after)
+        for contribution in new:
+            counting.add(after.source, contribution, 1, scope)
+        for contribution in old:
+            counting.add(after.source, contribution, -1, scope)
+        for flow in flows:
+            counting.flow(after.source, flow, 1, scope)
+        for flow in undone:
+            counting.flow(after.source, flow, -1, scope)
 
-    def _settle(self, key: str, before: Entry, ticket: Ticket, recent: bytes, clock_us: int, delta: Delta) -> None:
-        """Announces what there is to announce, schedules the next look, and lists the timers for the API."""
+    def _settle(
+        self,
+        key: str,
+        before: Entry,
+        ticket: Ticket,
+        recent: bytes,
+        clock_us: int,
+        change: Change,
+    ) -> None:
+        """Announces what there is to announce, counts the promises that it finds kept or broken, schedules the next
+        look, and lists the timers for the API."""
+        delta = change.delta
         said = announce(ticket, before.notices, clock_us, self._rules)
         entry = Entry(ticket, said.notices, recent, before.revision)
         delta.entries[key] = pack(entry)
         delta.events += said.events
         delta.due[key] = said.wake_us
+        was, now = promises(before), promises(entry)
+        if was != now:
+            scope = (-1, before.revision)
+            for contribution in now:
+                if contribution not in was:
+                    change.counting.add(ticket.source, contribution, 1, scope)
+            for contribution in was:
+                if contribution not in now:
+                    change.counting.add(ticket.source, contribution, -1, scope)
         old, new = listing(before), listing(entry)
         for member, (state, score) in new.items():
             if old.get(member) != (state, score):

@@ -21,6 +21,7 @@ from services.fold.rules import ALL
 from services.kpi.catalogue import KPIS, Kpi, Shape
 from services.kpi.reader import KpiReader
 from services.kpi.reading import PERCENTILES, Reading
+from services.kpi.reference import prometheus
 
 REFRESH_S: Final = 10.0
 VALUES_KEPT: Final = 50
@@ -86,25 +87,65 @@ class Exporter(Collector):
 
 
 def _families(kpi: Kpi, snapshot: Mapping[tuple[str, str, str], dict[str, Reading]]) -> Iterator[Metric]:
+    """The families of one KPI; the first is the one that it is known by (:func:`services.kpi.reference.prometheus`)."""
     labels = ["window", "dimension", "value"]
-    name = f"helpdesk_{kpi.name}"
-    if kpi.shape is Shape.DURATION:
-        family = GaugeMetricFamily(f"{name}_seconds", kpi.summary, labels=[*labels, "clock", "statistic"])
-        count = GaugeMetricFamily(f"{name}_cases", f"Cases in it. {kpi.summary}", labels=labels)
-        for key, readings in snapshot.items():
-            found = readings[kpi.name]
-            count.add_metric(list(key), found["count"])
-            for clock_name, part in (("calendar", found), ("business", found["business"])):
-                for statistic in ("mean_s", *PERCENTILES):
-                    if part[statistic] is not None:
-                        family.add_metric([*key, clock_name, statistic.removesuffix("_s")], part[statistic])
-        yield family
-        yield count
+    own = [kpi.label] if kpi.label else []
+    family = GaugeMetricFamily(prometheus(kpi), kpi.summary, labels=[*labels, *own])
+    if kpi.shape in (Shape.DURATION, Shape.DURATIONS):
+        yield from _durations(kpi, snapshot, labels, own)
         return
-    field = "ratio" if kpi.shape is Shape.RATIO else "count"
-    suffix = "_ratio" if kpi.shape is Shape.RATIO and not kpi.name.endswith("_rate") else ""
-    family = GaugeMetricFamily(name + suffix, kpi.summary, labels=labels)
     for key, readings in snapshot.items():
-        if readings[kpi.name][field] is not None:
-            family.add_metric(list(key), readings[kpi.name][field])
+        for extra, value in _values(kpi, readings[kpi.name]):
+            if value is not None:
+                family.add_metric([*key, *extra], value)
     yield family
+    if kpi.shape is Shape.BACKLOG:
+        for label in ("status", "age"):
+            part = f"by_{label}"
+            split = GaugeMetricFamily(f"{prometheus(kpi)}_{part}", kpi.summary, labels=[*labels, label])
+            for key, readings in snapshot.items():
+                for name, count in readings[kpi.name][part].items():
+                    split.add_metric([*key, name], count)
+            yield split
+
+
+def _values(kpi: Kpi, found: Reading) -> Iterator[tuple[list[str], float | None]]:
+    """The numbers of a reading, each with the values of the KPI's own labels."""
+    match kpi.shape:
+        case Shape.RATIOS:
+            for part in kpi.parts:
+                yield [part], found[part]["ratio"]
+        case Shape.PROMISES:
+            yield ["all"], found["ratio"]
+            for part in kpi.parts:
+                yield [part], found["by_metric"][part]["ratio"]
+        case _:
+            yield [], found[_FIELD.get(kpi.shape, "count")]
+
+
+_FIELD: Final = {
+    Shape.RATIO: "ratio",
+    Shape.SHARE: "ratio",
+    Shape.RETENTION: "ratio",
+    Shape.MEAN: "mean",
+    Shape.SCORE: "score",
+    Shape.AGE: "age_s",
+}
+
+
+def _durations(
+    kpi: Kpi, snapshot: Mapping[tuple[str, str, str], dict[str, Reading]], labels: list[str], own: list[str]
+) -> Iterator[Metric]:
+    family = GaugeMetricFamily(prometheus(kpi), kpi.summary, labels=[*labels, *own, "clock", "statistic"])
+    count = GaugeMetricFamily(f"helpdesk_{kpi.name}_cases", f"Cases in it. {kpi.summary}", labels=[*labels, *own])
+    for key, readings in snapshot.items():
+        found = readings[kpi.name]
+        for extra, part in [([name], found[name]) for name in kpi.parts] if own else [([], found)]:
+            count.add_metric([*key, *extra], part["count"])
+            for clock_name, statistics in (("calendar", part), ("business", part["business"])):
+                for statistic in ("mean_s", *PERCENTILES):
+                    if statistics.get(statistic) is not None:
+                        name = statistic.removesuffix("_s")
+                        family.add_metric([*key, *extra, clock_name, name], statistics[statistic])
+    yield family
+    yield count

@@ -193,8 +193,7 @@ class RedisStore:
     async def segments(self, partition: int) -> list[str]:
         with away():
             counted = await self._redis.zrange(layout.segments_key(partition), 0, -1)
-            gauged = await self._redis.hkeys(layout.gauge_key(partition))
-        return sorted({name.decode() for name in (*counted, *gauged)})
+        return sorted(name.decode() for name in counted)
 
     async def apply(self, partition: int, before: Position, after: Position, delta: Delta) -> None:
         values: list[bytes] = []
@@ -222,7 +221,7 @@ class MemoryStore:
         self.tickets: dict[tuple[int, str], bytes] = {}
         self.history: dict[tuple[int, str], list[bytes]] = {}
         self.buckets: dict[tuple[int, str, int, str], dict[str, int]] = {}
-        self.gauges: dict[tuple[int, str], int] = {}
+        self.gauges: dict[tuple[int, str], dict[str, int]] = {}
         self.schedule: dict[tuple[int, str], int] = {}
         self.listed: dict[tuple[int, TimerState, str], int] = {}
         self.outbox: list[tuple[int, bytes]] = []
@@ -291,7 +290,7 @@ class MemoryStore:
         return 0, found
 
     async def segments(self, partition: int) -> list[str]:
-        return sorted({name for number, name in (*self.touched, *self.gauges) if number == partition})
+        return sorted(name for number, name in self.touched if number == partition)
 
     async def apply(self, partition: int, before: Position, after: Position, delta: Delta) -> None:
         if self.positions.get(partition) != before:
@@ -304,8 +303,9 @@ class MemoryStore:
             counters = self.buckets.setdefault((partition, resolution, start_s, segment), {})
             _add(counters, amounts)
             self.touched.add((partition, segment))
-        for segment, amount in delta.gauge.items():
-            self.gauges[partition, segment] = self.gauges.get((partition, segment), 0) + amount
+        for segment, amounts in delta.gauge.items():
+            _add(self.gauges.setdefault((partition, segment), {}), amounts)
+            self.touched.add((partition, segment))
         for key, at in delta.due.items():
             if at is None:
                 self.schedule.pop((partition, key), None)
@@ -357,7 +357,7 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
             zrem.append([key, *left])
         if entered := [(score, member) for (s, member), score in delta.listed.items() if s is state]:
             zadd.append([key, *_flat(entered)])
-    touched = {segment for _, _, segment in delta.buckets}
+    touched = {segment for _, _, segment in delta.buckets} | delta.gauge.keys()
     if touched:
         at_s = after.clock_us // SECOND_US
         zadd.append([layout.segments_key(partition), *_flat((at_s, segment) for segment in touched)])
@@ -371,8 +371,10 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
         ]
         for (resolution, start_s, segment), amounts in delta.buckets.items()
     ]
-    if delta.gauge:
-        add.append([layout.gauge_key(partition), "", False, *_flat((s, n) for s, n in delta.gauge.items() if n)])
+    add += [
+        [layout.gauge_key(partition, segment), "", False, *_flat((cell, n) for cell, n in amounts.items() if n)]
+        for segment, amounts in delta.gauge.items()
+    ]
     return {
         "set": [[_ticket(partition, key), placed(entry)] for key, entry in delta.entries.items()],
         "push": [[_facts(partition, key), *map(placed, facts)] for key, facts in delta.facts.items()],
@@ -384,7 +386,7 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
             for event in delta.events
         ],
         "drop": delta.dropped,
-        "gauges": layout.gauge_key(partition),
+        "gauges": layout.gauge_key(partition, ""),
         "segments": layout.segments_key(partition),
         "position": [
             *("next", after.next_offset),

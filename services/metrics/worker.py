@@ -23,7 +23,7 @@ from schemas.sla import SlaKind
 from schemas.state import Fact
 from schemas.topics import TICKETS_DLQ
 from services import clock
-from services.fold.fact import fact
+from services.fold.fact import fact, subject
 from services.kpi.cuts import Cuts
 from services.metrics.delta import Delta
 from services.metrics.engine import Change, Engine
@@ -211,7 +211,7 @@ class Worker:
         for record in records:
             try:
                 event = codec.decode_ticket(record.value or b"")
-                incoming.setdefault(event.key, []).append(fact(event))
+                incoming.setdefault(subject(event), []).append(fact(event))
             except Invalid as failure:
                 letters.append(from_record(record, failure, TICKETS_DLQ, "metrics", clock.now_us()))
         if letters:
@@ -267,7 +267,7 @@ class Worker:
     async def _announce(self, number: int, keys: list[str], clocks_us: Mapping[int, int]) -> None:
         """Announces what the clock brought for these tickets of a partition."""
         entries = await self._patiently("redis", partial(self._store.entries, number, keys))
-        delta = self._engine.tick(entries, clocks_us[number])
+        delta = await self._counted(self._engine, self._engine.tick(entries, clocks_us[number]))
         for key in keys:
             delta.due.setdefault(key, None)
         if not await self._apply(self._held[number], None, clocks_us[number], delta):

@@ -58,7 +58,7 @@ def delta(number: int = 1) -> Delta:
         facts={KEY: [pack(fact)]},
         buckets={bucket: {"c": number}},
         expires={bucket: EXPIRES_S},
-        gauge={"all": 1},
+        gauge={"all": {"b": 1}},
         due={KEY: AT_US + number},
         listed={(TimerState.RUNNING, "zendesk\x1f1\x1ffirst_response\x1f"): AT_US},
         events=[event(number)],
@@ -139,7 +139,7 @@ async def test_redis_holds_counters_lists_and_the_outbox_where_readers_look(redi
     key = bucket_key(0, "1h", 1_799_999_200, "all")
     assert await redis.hgetall(key) == {b"c": b"2"}
     assert await redis.expiretime(key) == EXPIRES_S
-    assert await redis.hgetall(gauge_key(0)) == {b"all": b"1"}
+    assert await redis.hgetall(gauge_key(0, "all")) == {b"b": b"1"}
     assert await redis.zrange(timers_key(0, TimerState.RUNNING), 0, -1, withscores=True) == [
         (b"zendesk\x1f1\x1ffirst_response\x1f", float(AT_US))
     ]
@@ -148,10 +148,10 @@ async def test_redis_holds_counters_lists_and_the_outbox_where_readers_look(redi
 
     taken_back = delta(3)
     taken_back.buckets = {("1h", 1_799_999_200, "all"): {"c": -2}}
-    taken_back.gauge = {"all": -1}
+    taken_back.gauge = {"all": {"b": -1}}
     await store.apply(0, following, following.after(None, AT_US), taken_back)
     assert await redis.exists(key) == 0, "a counter at zero is not kept"
-    assert await redis.exists(gauge_key(0)) == 0
+    assert await redis.exists(gauge_key(0, "all")) == 0
     await redis.aclose()
 
 
@@ -170,7 +170,7 @@ async def test_a_step_whose_answer_was_lost_is_asked_for_again_and_done_once(red
     store._apply = loses_the_first_answer
     await store.apply(0, position, position.after(None, AT_US), delta())
     assert calls == [b"done", b"applied"]
-    assert await redis.hgetall(gauge_key(0)) == {b"all": b"1"}
+    assert await redis.hgetall(gauge_key(0, "all")) == {b"b": b"1"}
     await redis.aclose()
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from schemas.state import Gone
 from schemas.ticket import ActorKind, Attributes, Kind, Merge, Message, Priority, Status, Visibility
-from services.fold.ticket import fold, in_backlog
+from services.fold.flow import in_backlog
+from services.fold.ticket import fold
 from services.kpi.catalogue import Cell
-from services.metrics.contribution import contributions
+from services.metrics.contribution import standing
 from tests.support.story import Story, at, rules
 
 OFFICE = rules(
@@ -25,7 +26,7 @@ def cells(story: Story) -> dict[Cell, tuple[int | None, int | None]]:
     def minutes(ms: int | None) -> int | None:
         return None if ms is None else ms // 60_000
 
-    return {cell: (minutes(c), minutes(b)) for cell, _, _, c, b in contributions(story.ticket(OFFICE))}
+    return {cell: (minutes(c), minutes(b)) for cell, _, _, c, b in standing(story.ticket(OFFICE))}
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_a_case_counts_in_the_segment_that_held_the_ticket_then() -> None:
     story.assigned(5, team="second", agent="ana")
     story.reply(10)
     story.assigned(15, team="third")
-    teams = {cell: who.team for cell, _, who, _, _ in contributions(story.ticket())}
+    teams = {cell: who.team for cell, _, who, _, _ in standing(story.ticket())}
     assert teams == {Cell.CREATED: "first", Cell.FIRST_RESPONSE: "second"}
 
 
@@ -154,8 +155,8 @@ def test_the_backlog_moves_with_the_ticket() -> None:
     story.created(team="first")
     story.assigned(5, team="second")
     story.status(9, Status.SOLVED)
-    _, moves = fold("zendesk", "1", story.facts(), OFFICE)
-    assert [(m, who.team, n) for m, who, n in moves] == [
+    _, flows = fold("zendesk", "1", story.facts(), OFFICE)
+    assert [(when, who.team, n) for cell, when, who, _, _, n in flows if cell == Cell.BACKLOG] == [
         (at(0), "first", 1),
         (at(5), "first", -1),
         (at(5), "second", 1),

@@ -14,6 +14,7 @@ from schemas.instant import SECOND_US, from_datetime, to_rfc3339
 from services.alerts.api.dependencies import Context, Now, Parts
 from services.config.document import DIMENSIONS, Document
 from services.config.duration import seconds
+from services.kpi import schema
 from services.kpi.catalogue import KPIS, Kpi
 from services.kpi.change import change
 from services.kpi.reader import Compared
@@ -43,9 +44,25 @@ _EXAMPLE = {
     "segment": "channel:email",
     "kpis": {
         "tickets_created": {"count": 31},
-        "backlog": {"count": 140},
+        "backlog": {"count": 140, "by_status": {"new": 12, "open": 81, "pending": 40, "on_hold": 7}},
         "first_response_time": {**_DURATION, "business": {k: v for k, v in _DURATION.items() if k != "count"}},
         "csat": {"ratio": 0.9, "count": 10, "hits": 9},
+    },
+}
+
+_SCHEMA = {
+    "title": "Kpis",
+    "type": "object",
+    "required": ["as_of", "window", "segment", "kpis"],
+    "properties": {
+        "as_of": {"type": "string", "format": "date-time"},
+        "window": {"type": "string"},
+        "segment": {"type": "string"},
+        "kpis": schema.readings(),
+        "compared": {
+            "type": "object",
+            "description": "With `compare`: earlier `kpis`, and the `change`.",
+        },
     },
 }
 
@@ -53,7 +70,7 @@ _EXAMPLE = {
 @router.get(
     "",
     summary="Every KPI of one window and segment",
-    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}},
+    responses={200: {"content": {"application/json": {"schema": _SCHEMA, "example": _EXAMPLE}}}},
 )
 async def kpis(
     parts: Parts, now: Now, window: Window = "1h", segment: Segment = ALL, compare: Compare = None

@@ -1,14 +1,14 @@
 -- The buckets of a window, for any number of segments of one partition; those that the caller has are left out.
--- KEYS[1] position, KEYS[2] gauges; ARGV[1] what the keys of this partition's buckets begin with, ARGV[2] (MessagePack)
--- of each bucket what follows, up to its segment, ARGV[3] (MessagePack) a row for each segment: {segment, life,
--- known, versions}, where `known` has a 1 for every bucket that the caller has and `versions` their versions where they
--- have one, ARGV[4…] the gauges. Answers the life and the clock of the partition, the gauges and, for each row, {place,
--- fields, place, fields, …} of what the caller lacks. Every key lies in the slot of KEYS[1].
+-- KEYS[1] position; ARGV[1] what the keys of this partition's buckets begin with, ARGV[2] (MessagePack) of each bucket
+-- what follows, up to its segment, ARGV[3] (MessagePack) a row for each segment: {segment, life, known, versions}, where
+-- `known` has a 1 for every bucket that the caller has and `versions` their versions where they have one. Answers the
+-- life and the clock of the partition and, for each row, {place, fields, place, fields, …} of what the caller lacks.
+-- Every key lies in the slot of KEYS[1].
 local call, byte = redis.call, string.byte
 local life, clock_us = unpack(call('HMGET', KEYS[1], 'life', 'clock_us'))
 life = life or ''
 local prefix, buckets = ARGV[1], cmsgpack.unpack(ARGV[2])
-local answer = {life, clock_us or '0', call('HMGET', KEYS[2], unpack(ARGV, 4))}
+local answer = {life, clock_us or '0'}
 for number, row in ipairs(cmsgpack.unpack(ARGV[3])) do
   local segment, known, versions = row[1], row[3], row[4]
   local lacking = {}
@@ -30,6 +30,6 @@ for number, row in ipairs(cmsgpack.unpack(ARGV[3])) do
       end
     end
   end
-  answer[number + 3] = lacking
+  answer[number + 2] = lacking
 end
 return answer

@@ -1,8 +1,7 @@
 -- The field-wise sums of the buckets of a window, for any number of segments of one partition, added where they lie.
--- KEYS[1] position, KEYS[2] gauges; ARGV[1] what the keys of this partition's buckets begin with, ARGV[2] (MessagePack)
--- of each bucket what follows, up to its segment, ARGV[3] (MessagePack) the segments, ARGV[4] (MessagePack) what the
--- wanted fields begin with (none: all), ARGV[5…] the gauges. Answers the gauges and a flat list of fields and amounts
--- for each segment. Every key lies in the slot of KEYS[1].
+-- KEYS[1] position; ARGV[1] what the keys of this partition's buckets begin with, ARGV[2] (MessagePack) of each bucket
+-- what follows, up to its segment, ARGV[3] (MessagePack) the segments, ARGV[4] (MessagePack) what the wanted fields begin
+-- with (none: all). Answers a flat list of fields and amounts for each segment. Every key lies in the slot of KEYS[1].
 local call = redis.call
 local prefix, buckets = ARGV[1], cmsgpack.unpack(ARGV[2])
 local wanted = cmsgpack.unpack(ARGV[4])
@@ -15,7 +14,7 @@ local function counts(field)
   end
   return #wanted == 0
 end
-local answer = {call('HMGET', KEYS[2], unpack(ARGV, 5))}
+local answer = {}
 for number, segment in ipairs(cmsgpack.unpack(ARGV[3])) do
   local total, fields = {}, {}
   for place = 1, #buckets do
@@ -43,6 +42,6 @@ for number, segment in ipairs(cmsgpack.unpack(ARGV[3])) do
     flat[2 * place - 1] = field
     flat[2 * place] = string.format('%.0f', total[field])
   end
-  answer[number + 1] = flat
+  answer[number] = flat
 end
 return answer

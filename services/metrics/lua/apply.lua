@@ -47,7 +47,7 @@ for _, change in ipairs(changes.zadd) do
   end
 end
 for _, segment in ipairs(changes.drop) do
-  redis.call('HDEL', changes.gauges, segment)
+  redis.call('DEL', changes.gauges .. segment)
   redis.call('ZREM', changes.segments, segment)
 end
 for _, change in ipairs(changes.append) do
