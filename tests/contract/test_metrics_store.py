@@ -231,7 +231,7 @@ async def test_a_scan_meets_every_ticket_and_says_whose_it_is(store: Store) -> N
 async def test_dropped_segments_leave_no_gauge_and_a_position_says_what_was_swept(store: Store) -> None:
     position = await store.claim(5)
     bucket = {("1h", 1_799_999_200, name): {"c": 1} for name in ("all", "team:a")}
-    gauge = {"all": 2, "team:a": 1, "brand:x": 1}
+    gauge = {"all": {"b": 2}, "team:a": {"b": 1}, "brand:x": {"b": 1}}
     changes = Delta(buckets=bucket, expires=dict.fromkeys(bucket, EXPIRES_S), gauge=gauge)
     following = position.after(None, AT_US)
     await store.apply(5, position, following, changes)
