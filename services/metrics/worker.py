@@ -296,9 +296,9 @@ class Worker:
         values = await self._patiently("redis", partial(self._store.admitted, cuts))
         for cut, number in values.items():
             self._meters.values.labels(cut).set(number)
-            known = self._engine.segments.admitted(cut)
-            if number < len(known):
-                await self._patiently("redis", partial(self._store.readmit, cuts, {cut: known}))
+        if any(number < len(self._engine.segments.admitted(cut)) for cut, number in values.items()):
+            log.warning("admissions_went_back", segments=values)
+            await self._count_in(cuts)
 
     def _lose(self, number: int) -> None:
         self._held.pop(number, None)
