@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from schemas.sla import SlaMetric
 from schemas.state import Fact, Mode, Ticket, Timer
-from services.fold import sla, telling
+from services.fold import sla, telling, terms
 from services.fold.life import Happened, Life, Reads, reads
 from services.fold.rules import Rules
 from services.fold.ticket import walked
@@ -61,9 +61,10 @@ def explained(
 ) -> Explanation:
     """The ticket of the facts, given in the order of their arrival, as it stands at ``at_us``.
 
-    ``stored`` is what the worker keeps: where its timers stand on terms that the rules do not have any more, a note
-    says so.
+    ``stored`` is what the worker keeps. Where its timers stand on terms that the rules do not have any more, it is told
+    on those terms, and a note says so.
     """
+    now, rules = rules, terms.kept(stored, rules) if stored is not None else rules
     facts = sorted(arrived, key=lambda fact: fact.order)
     teller = _Teller(rules, _late(arrived))
     ticket = Ticket(source, ticket_id)
@@ -80,7 +81,7 @@ def explained(
         steps=tuple(teller.steps),
         lives=tuple(teller.lives.values()),
         unpromised={m: telling.unpromised(m, ticket, rules) for m in SlaMetric if m not in shown},
-        notes=tuple(telling.notes(ticket, stored)),
+        notes=tuple(telling.notes(ticket, stored, edited=rules is not now)),
     )
 
 

@@ -232,7 +232,7 @@ def unpromised(metric: SlaMetric, ticket: Ticket, rules: Rules) -> str:
     return f"{made}it was not promised yet when the ticket last gave cause to ask."
 
 
-def notes(ticket: Ticket, stored: Ticket | None) -> Iterator[str]:
+def notes(ticket: Ticket, stored: Ticket | None, *, edited: bool) -> Iterator[str]:
     """What is true of the whole ticket."""
     if ticket.imported:
         yield "The ticket was imported: its timers are computed, and never announced."
@@ -241,10 +241,12 @@ def notes(ticket: Ticket, stored: Ticket | None) -> Iterator[str]:
     if ticket.gone is not None:
         gone = "deleted" if ticket.gone is Gone.DELETED else "merged"
         yield f"The ticket is {gone}: its clocks stand still, and nothing is due."
+    if edited:
+        yield "The rules were edited since: what was promised before stands, and is told on its own terms."
     if stored is not None and stored.timers != ticket.timers:
         yield (
-            "The rules were edited since: the timers that stand keep the terms they were made on, which differ from "
-            "these steps. See `timers` of the ticket for what counts."
+            "Some timers that are kept read otherwise than these steps: rules were edited while they ran. "
+            "`timers` of the ticket shows those that count."
         )
 
 

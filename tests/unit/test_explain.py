@@ -178,14 +178,32 @@ def test_an_event_that_arrived_late_says_so_and_counts_in_its_place() -> None:
     assert [step.at_us for step in explanation.steps] == sorted(step.at_us for step in explanation.steps)
 
 
-def test_terms_that_the_rules_no_longer_have_are_noted() -> None:
+def test_a_ticket_whose_rules_were_edited_is_told_on_its_own_terms_and_a_note_says_so() -> None:
     story = opened()
     stored = story.ticket(RULES)
-    edited = rules('sla_policies: [{name: vip, match: {tier: [gold]}, targets: {first_response: {"*": 1h}}}]')
+    edited = rules(
+        """
+calendars: {support: {timezone: Europe/Paris, weekly: {mon: [["09:00","18:00"]], tue: [["09:00","18:00"]]}}}
+sla_policies: [{name: vip, calendar: support, match: {tier: [gold]},
+                targets: {first_response: {"*": 1h}, resolution: {"*": 8h}}}]
+"""
+    )
     facts = [fact(event) for event in story.events]
     assert explained("zendesk", "1", facts, RULES, at(1), stored=stored).notes == ()
-    [note] = explained("zendesk", "1", facts, edited, at(1), stored=stored).notes
+    explanation = explained("zendesk", "1", facts, edited, at(90), stored=stored)
+    assert explanation.ticket.timers == stored.timers
+    assert "1 h 30 min of 4 h" in summary(explanation, FIRST)
+    [note] = explanation.notes
     assert "The rules were edited since" in note
+
+
+def test_timers_that_cannot_be_told_again_are_noted() -> None:
+    story = opened()
+    story.reply(90)
+    stored = story.ticket(RULES)
+    stored.timers = tuple(t for t in stored.timers if t.metric is not FIRST)
+    [note] = explained("zendesk", "1", [fact(event) for event in story.events], RULES, at(1), stored=stored).notes
+    assert "read otherwise than these steps" in note
 
 
 def test_as_json_and_as_text_say_the_same_and_can_be_narrowed_to_a_metric() -> None:
