@@ -7,8 +7,9 @@ Topic ``helpdesk.tickets.v1``, key ``source:ticket_id``. The published contract 
 from __future__ import annotations
 
 from enum import StrEnum
+from hashlib import sha1
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -16,6 +17,7 @@ from schemas.instant import Instant, Number
 
 NAMESPACE: Final = UUID("6f0d2d3c-8f5e-5d0b-9d0a-3c2f8f6f1b7e")
 """Namespace of every deterministic id of Deskpulse. Changing it makes every redelivery look new: never do."""
+_NAMESPACE: Final = NAMESPACE.bytes
 
 
 class Kind(StrEnum):
@@ -241,5 +243,13 @@ OBJECT_OF: Final[dict[Kind, str]] = {
 
 
 def event_id(source: str, *identity: str) -> str:
-    """The deterministic id of what ``source`` calls ``identity``: the same delivery, the same id, for ever."""
-    return str(uuid5(NAMESPACE, "\x1f".join((source, *identity))))
+    """The deterministic id of what ``source`` calls ``identity``: the same delivery, the same id, for ever.
+
+    The uuid5 of the name in :data:`NAMESPACE`, written out: every webhook needs some, and ``uuid.UUID`` costs more than
+    the hash."""
+    name = "\x1f".join((source, *identity)).encode()
+    made = bytearray(sha1(_NAMESPACE + name, usedforsecurity=False).digest()[:16])
+    made[6] = made[6] & 0x0F | 0x50
+    made[8] = made[8] & 0x3F | 0x80
+    text = made.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

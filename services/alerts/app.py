@@ -28,7 +28,7 @@ from services.config.reload import Reload, Take
 from services.fold.rules import compiled
 from services.kpi.reader import KpiReader
 from services.kpi.window import resolutions
-from services.operate import openapi, probes, problem
+from services.operate import garbage, openapi, probes, problem
 from services.operate.health import Health
 from services.operate.problem import Problem
 from services.operate.server import Server
@@ -131,6 +131,7 @@ async def run(
     reload = Reload(environment.config, document, prepared, registry, health)
     server = Server(app, environment.bind_host, environment.api_port)
     await server.start()
+    garbage.settle()
     reloading = asyncio.create_task(reload.run(stop), name="configuration")
     following = asyncio.create_task(feed.run(stop, health), name="feed")
     stopping = asyncio.create_task(stop.wait())

@@ -31,7 +31,7 @@ from services.config.document import Document
 from services.config.environment import Environment
 from services.config.reload import Reload, Take
 from services.fold.rules import compiled
-from services.operate import probes, problem
+from services.operate import garbage, probes, problem
 from services.operate.health import Health
 from services.operate.server import Server
 from services.state import client
@@ -123,6 +123,7 @@ async def run(
     probe.include_router(probes.router(health, registry))
     server = Server(probe, environment.bind_host, environment.alerts_port)
     await server.start()
+    garbage.settle()
     try:
         log.info("started", url=server.url, receivers=sorted(channels))
         started(server.url)

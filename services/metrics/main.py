@@ -21,7 +21,7 @@ from services.metrics.outbox import Outbox
 from services.metrics.plan import planned
 from services.metrics.store import RedisStore
 from services.metrics.worker import Worker
-from services.operate import probes, problem
+from services.operate import garbage, probes, problem
 from services.operate.health import Health
 from services.operate.server import Server
 from services.state import client
@@ -76,6 +76,7 @@ async def run(document: Document, environment: Environment, stop: asyncio.Event)
     runtime.background(faust, "worker", worker.run)
     runtime.background(faust, "configuration", reload.run)
     await server.start()
+    garbage.settle()
     log.info("started", port=server.port)
     try:
         await runtime.run(faust, stop)

@@ -26,6 +26,9 @@ from services.stream.record import Outgoing
 
 LINGER_S: Final = 0.002
 """How long a record waits for company."""
+PACE_S: Final = 0.005
+"""Under load, batches of a topic leave this far apart at least: each costs a request, whatever is in it. Measured at 32
+connections: 7 % less processor time for a webhook, and shorter answers."""
 BATCH_BYTES: Final = 128 << 10
 """A batch is at most this large, or one record: far below what any topic takes, so that only a record that is itself
 too large can be refused for its size."""
@@ -105,6 +108,7 @@ class _Topic:
         self._anywhere: deque[Parcel] = deque()
         self._lanes: dict[int, _Lane] = {}
         self._turn = 0
+        self._left_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._leaving: asyncio.Task[None] | None = None
         self._again = False
@@ -127,10 +131,12 @@ class _Topic:
         if self._leaving is not None:
             self._again = True
         elif self._timer is None:
-            self._timer = self._loop.call_later(seconds, self._leave)
+            paced_s = self._left_s + PACE_S - self._loop.time()
+            self._timer = self._loop.call_later(max(seconds, paced_s), self._leave)
 
     def _leave(self) -> None:
         self._timer = None
+        self._left_s = self._loop.time()
         self._leaving = self._loop.create_task(self._left())
         self._leaving.add_done_callback(self._gone)
 
