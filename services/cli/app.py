@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from services.cli import check, dlq, doctor, explain, normalise, replay, serve, simulate, topics, up, version
+from services.cli import check, dlq, doctor, explain, normalise, receivers, replay, serve, simulate, topics, up, version
 
 app = typer.Typer(
     name="deskpulse",
@@ -29,6 +29,7 @@ app.command("normalise")(normalise.normalise)
 app.command("replay")(replay.replay)
 app.add_typer(dlq.commands, name="dlq")
 app.command("explain")(explain.explain)
+app.add_typer(receivers.commands, name="receivers")
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 app.command("version")(version.version)

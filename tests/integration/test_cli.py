@@ -24,6 +24,7 @@ NOBODY = "127.0.0.1:1"
 COMMANDS = (
     *("up", "ingest", "metrics", "alerts", "api", "topics", "topics apply", "check", "simulate", "doctor"),
     *("normalise", "explain", "replay", "dlq", "dlq list", "dlq show", "dlq replay"),
+    *("receivers", "receivers test"),
     "version",
 )
 
@@ -41,7 +42,7 @@ def test_help_tells_what_the_command_does_with_an_example(command: str) -> None:
     told = CliRunner().invoke(app, [*command.split(), "--help"], prog_name="deskpulse")
     assert told.exit_code == 0, told
     assert f"Usage: deskpulse {command}" in told.stdout
-    if command not in ("topics", "dlq"):
+    if command not in ("topics", "dlq", "receivers"):
         assert "Example" in told.stdout
         assert f"deskpulse {command}" in told.stdout.partition("Example")[2]
 
