@@ -7,13 +7,15 @@ again late can then not close a new one. A digest opens one incident, which ends
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import msgspec
 
 from schemas.alert import Alert, AlertEvent, AlertState, Severity
 from schemas.instant import from_datetime, to_rfc3339
-from services.alerts.delivery import Delivered, Outcome, Refused
+from services import clock
+from services.alerts.delivery import Delivered, Outcome, Refused, Retry
 from services.alerts.digest import Digest, severity
 from services.alerts.message import Gathered, Message, Notice, Over, Trial
 from services.alerts.notify.outbound import Answer, Outbound, fingerprint, outcome
@@ -21,7 +23,11 @@ from services.alerts.notify.words import Wording, Words, cut
 from services.config.receiver import PagerDutyReceiver
 
 SUMMARY: Final = 1_024
-EVENT_BYTES: Final = 512_000
+_AT_ONCE: Final = 8
+_LONGEST_S: Final = 60.0
+"""Of one attempt at a digest; well below the lease of a message."""
+_REMEMBERED: Final = 50
+"""Messages that failed half-way whose events are remembered."""
 _ACTION: Final = {
     AlertState.FIRING: "trigger",
     AlertState.ACKNOWLEDGED: "acknowledge",
@@ -42,23 +48,39 @@ class PagerDuty:
         self._key = receiver.routing_key.get_secret_value()
         self._wording = wording
         self._outbound = Outbound(allow_private=receiver.allow_private)
+        self._through: dict[str, set[str]] = {}
         self.address = fingerprint(self._url, self._key)
 
     async def send(self, message: Message, at_us: int) -> Outcome:
         """One attempt. Never raises for anything that the network or the receiver does. Events may be repeated: the
-        same key is the same incident."""
-        done: Outcome = Delivered()
-        for event in self._events(message):
-            body = _json.encode({"routing_key": self._key, **event})
-            answer = await self._outbound.post(self._url, body, {}, at_us)
-            done = meaning(answer) if isinstance(answer, Answer) else answer
-            if not isinstance(done, Delivered):
-                return done
+        same key is the same incident. Of a digest, those that went through are not sent anew by the next attempt: it
+        would otherwise never get through a limit of requests."""
+        through = self._through.setdefault(message.message_id, set())
+        failed: Outcome | None = None
+        begun_s = clock.steady_s()
+        for part in _parts(self._events(message)):
+            left = [event for event in part if _name(event) not in through]
+            for event, answered in zip(left, await asyncio.gather(*(self._sent(e, at_us) for e in left)), strict=True):
+                if isinstance(answered, Delivered):
+                    through.add(_name(event))
+                else:
+                    failed = failed or answered
+            if clock.steady_s() - begun_s > _LONGEST_S:
+                failed = failed or Retry("more than can be sent at once; the rest follows")
+            if failed is not None:
+                while len(self._through) > _REMEMBERED:
+                    del self._through[next(iter(self._through))]
+                return failed
+        del self._through[message.message_id]
         if isinstance(message, Gathered):
             return Delivered(f"digest:{message.digest.digest_id}")
         if isinstance(message, Notice):
             return Delivered(_OWN if message.event.alert.state is AlertState.FIRING else message.handle)
-        return done
+        return Delivered()
+
+    async def _sent(self, event: dict[str, Any], at_us: int) -> Outcome:
+        answer = await self._outbound.post(self._url, _json.encode({"routing_key": self._key, **event}), {}, at_us)
+        return meaning(answer) if isinstance(answer, Answer) else answer
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -127,6 +149,16 @@ def meaning(answer: Answer) -> Outcome:
     if answer.status in (401, 403):
         return Refused(f"HTTP {answer.status}", gone=True)
     return outcome(answer.status, answer.retry_after_s)
+
+
+def _parts(events: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The first by itself, since it opens what others may end; then a few at a time."""
+    rest = [events[start : start + _AT_ONCE] for start in range(1, len(events), _AT_ONCE)]
+    return [events[:1], *rest] if events else []
+
+
+def _name(event: dict[str, Any]) -> str:
+    return f"{event['event_action']}:{event['dedup_key']}"
 
 
 def key_of_digest(digest_id: str) -> str:
