@@ -28,7 +28,8 @@ class Severity(StrEnum):
 
 class Transition(StrEnum):
     """Why an alert changed: the named reason of every step, in the log, the API and the message. ``corrected`` changes
-    the numbers of an alert (when the promise broke, say) and not what it says."""
+    the numbers of an alert (when the promise broke, say) and not what it says. ``fired``, ``cleared`` and
+    ``rule_removed`` are those of rules on KPIs."""
 
     WARNED = "warned"
     WARNED_AGAIN = "warned_again"
@@ -42,6 +43,9 @@ class Transition(StrEnum):
     CANCELLED = "cancelled"
     RETRACTED = "retracted"
     CORRECTED = "corrected"
+    FIRED = "fired"
+    CLEARED = "cleared"
+    RULE_REMOVED = "rule_removed"
 
 
 class Evidence(Struct, frozen=True, omit_defaults=True):
@@ -55,8 +59,10 @@ class Evidence(Struct, frozen=True, omit_defaults=True):
 class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An alert as it stands.
 
-    ``fingerprint`` names what it is about (for SLA alerts the timer instance) and is stable over its life.
-    ``labels`` are what routes match. ``breached_at`` is when the promise broke, ``detected_at`` when we knew.
+    ``fingerprint`` names what it is about (for SLA alerts the timer instance, for rules rule and segment) and is stable
+    over its life. ``labels`` are what routes match. ``breached_at`` is when the promise broke, ``detected_at`` when we
+    knew. Of rules: ``value`` was observed when the alert last changed, ``baseline`` is what it was compared with, both in
+    seconds, as a share or as a number; ``query`` is the path of the query API that shows it.
     """
 
     alert_id: str
@@ -80,6 +86,9 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     snoozed_until: Instant | None = None
     evidence: tuple[Evidence, ...] = ()
     runbook: str | None = None
+    value: float | None = None
+    baseline: float | None = None
+    query: str | None = None
 
 
 class AlertEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -72,12 +72,18 @@ class Alerting:
             if step is not None:
                 await self._stored(step)  # when not, somebody else changed it meanwhile: the next look tells
 
-    async def _stored(self, step: Step) -> bool:
+    async def take(self, step: Step, fence: str, *, silently: bool = False) -> bool:
+        """Carries out a step that the leader of the evaluation decided on; ``silently`` without messages. False when
+        things have changed meanwhile, or another process leads."""
+        return await self._stored(step, fence, silently=silently)
+
+    async def _stored(self, step: Step, fence: str = "", *, silently: bool = False) -> bool:
         if step.event is None:
-            return await self._store.apply(step)
+            return await self._store.apply(step, fence=fence)
         at_us = from_datetime(step.event.occurred_at)
-        to = await self._audience(step)
-        stored = await self._store.apply(step, [delivery.first(step.event, receiver, at_us) for receiver in to])
+        to = () if silently else await self._audience(step)
+        messages = [delivery.first(step.event, receiver, at_us) for receiver in to]
+        stored = await self._store.apply(step, messages, fence)
         if stored:
             self._heard(step.event)
         return stored

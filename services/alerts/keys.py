@@ -15,6 +15,14 @@ ENDED: Final = PREFIX + "ended"
 PENDING: Final = PREFIX + "pending"
 SETTLED: Final = PREFIX + "settled"
 DISABLED: Final = PREFIX + "disabled"
+LEADER: Final = PREFIX + "leader"
+"""String: the fencing token of the process that evaluates the rules, for as long as its lease lasts."""
+FENCE: Final = PREFIX + "fence"
+"""Counter of leaders: the next token."""
+RULES: Final = PREFIX + "rules"
+"""Hash of rule names to rules as JSON: those that came over the API, which alone writes them."""
+REMEMBERED: Final = PREFIX + "remembered"
+"""Set of the rules that have a memory."""
 
 
 def alert(alert_id: str) -> str:
@@ -86,3 +94,8 @@ def handles(alert_id: str) -> str:
 def opened(digest_id: str) -> str:
     """Set of the alerts that a digest opened one incident for, and that have not ended."""
     return f"{PREFIX}open:{digest_id}"
+
+
+def memory(rule: str) -> str:
+    """Hash of segments to how they stand with the rule, as JSON. The leader alone writes it."""
+    return f"{PREFIX}memory:{rule}"

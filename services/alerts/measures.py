@@ -21,6 +21,11 @@ Name = Literal[
     "deskpulse_receiver_disabled",  # gauge: 1 for a receiver that asked for no more
     "deskpulse_alerts_outbox_records",  # gauge: transitions that Kafka does not have yet
     "deskpulse_alerts_outbox_age_seconds",  # gauge: since when the oldest of them waits
+    "deskpulse_rules",  # gauge: rules that there are, where this process evaluates them
+    "deskpulse_rules_leads",  # gauge: 1 in the process that evaluates the rules
+    "deskpulse_rule_evaluations_total",  # counter: looks at a rule, by outcome: done, failed
+    "deskpulse_rule_seconds",  # histogram: a look at one rule with all of its segments
+    "deskpulse_rule_success_timestamp_seconds",  # gauge: when a rule was evaluated last, by rule
 ]
 
 # The budget of an alert is a second; beyond that it is a backlog.
@@ -72,3 +77,16 @@ class Measures:
         self.disabled = gauge("deskpulse_receiver_disabled", "1 for a receiver that is switched off.", "receiver")
         self.outbox_records = gauge("deskpulse_alerts_outbox_records", "Transitions that Kafka does not have yet.")
         self.outbox_age = gauge("deskpulse_alerts_outbox_age_seconds", "Since when the oldest of them waits.")
+
+
+class RuleMeasures:
+    """The metric objects of the evaluator, in one registry. Names of rules are labels: there are at most 1000."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.rules = Gauge("deskpulse_rules", "Rules that there are.", registry=registry)
+        self.leads = Gauge("deskpulse_rules_leads", "1 in the process that evaluates the rules.", registry=registry)
+        self.evaluations = Counter("deskpulse_rule_evaluations", "Looks at a rule.", ("outcome",), registry=registry)
+        self.seconds = Histogram("deskpulse_rule_seconds", "A look at a rule.", buckets=_SECONDS, registry=registry)
+        self.success = Gauge(
+            "deskpulse_rule_success_timestamp_seconds", "When a rule was evaluated last.", ("rule",), registry=registry
+        )

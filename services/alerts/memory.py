@@ -32,6 +32,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.alerts: dict[str, Alert] = {}
+        self.leader = ""
         self._newest: dict[str, str] = {}
         self._transitions: dict[str, list[AlertEvent]] = {}
         self._outbox: dict[str, AlertEvent] = {}
@@ -65,7 +66,9 @@ class MemoryStore:
     async def heard_by(self, alert_id: str) -> frozenset[str]:
         return frozenset(receiver for known, receiver in self._told if known == alert_id)
 
-    async def apply(self, step: Step, deliveries: Sequence[Delivery] = ()) -> bool:
+    async def apply(self, step: Step, deliveries: Sequence[Delivery] = (), fence: str = "") -> bool:
+        if fence and fence != self.leader:
+            return False
         before, after = step.before, step.after
         same = before is not None and before.alert_id == after.alert_id
         stored = self.alerts.get(after.alert_id)

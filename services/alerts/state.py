@@ -104,6 +104,11 @@ def wake(alert: Alert, at: datetime) -> Step | None:
     return _step(alert, changed, Transition.SNOOZE_ENDED, at, None)
 
 
+def stepped(alert: Alert | None, changed: Alert, transition: Transition, at: datetime) -> Step:
+    """The step to ``changed``, which Deskpulse takes by itself: with the reason, the next version and its event."""
+    return _step(alert, changed, transition, at, None)
+
+
 def _fired(alert: Alert | None, event: SlaEvent, at: datetime, url: str | None) -> Step:
     broken = event.kind is SlaKind.BREACHED
     severity = Severity.CRITICAL if broken else Severity.WARNING

@@ -90,10 +90,11 @@ class AlertStore(Protocol):
     async def heard_by(self, alert_id: str) -> frozenset[str]:
         """The receivers that took, or perhaps took, a message about it."""
 
-    async def apply(self, step: Step, deliveries: Sequence[Delivery] = ()) -> bool:
+    async def apply(self, step: Step, deliveries: Sequence[Delivery] = (), fence: str = "") -> bool:
         """The whole step with its transition in outbox and feed and its messages in the queue, or nothing.
 
-        False when ``step.before`` is no longer how things stand: look and decide again. After ``NotNow`` it is
+        False when ``step.before`` is no longer how things stand: look and decide again; and when a ``fence`` is given
+        that is no longer the leader's (``services.alerts.lead``). After ``NotNow`` it is
         unknown which; looking again tells.
         """
 
@@ -226,7 +227,7 @@ class RedisStore:
         with away():
             return frozenset(found.decode() for found in await self._reader.smembers(keys.told(alert_id)))
 
-    async def apply(self, step: Step, deliveries: Sequence[Delivery] = ()) -> bool:
+    async def apply(self, step: Step, deliveries: Sequence[Delivery] = (), fence: str = "") -> bool:
         before, after = step.before, step.after
         same = before is not None and before.alert_id == after.alert_id
         resolved = after.state is AlertState.RESOLVED
@@ -239,7 +240,7 @@ class RedisStore:
                     keys.alert(after.alert_id),
                     keys.newest(after.fingerprint),
                     keys.transitions(after.alert_id),
-                    *(keys.OUTBOX, keys.FEED, keys.WAKE, keys.ENDED, keys.PENDING),
+                    *(keys.OUTBOX, keys.FEED, keys.WAKE, keys.ENDED, keys.PENDING, keys.LEADER),
                 ],
                 args=[
                     keys.PREFIX,
@@ -256,6 +257,7 @@ class RedisStore:
                     codec.encode(step.event) if step.event else "",
                     FEED_LENGTH,
                     TRANSITIONS_KEPT,
+                    fence,
                     *messages,
                 ],
             )

@@ -21,16 +21,23 @@ from services import clock
 from services.alerts import delivery
 from services.alerts.alerting import Alerting
 from services.alerts.deliver import Deliverer
-from services.alerts.measures import Measures, Transitions
+from services.alerts.evaluate import Evaluator
+from services.alerts.lead import Lead
+from services.alerts.measures import Measures, RuleMeasures, Transitions
+from services.alerts.memories import Memories
 from services.alerts.notify.alertmanager import Alertmanager
 from services.alerts.notify.channels import channel
 from services.alerts.repush import Repush
+from services.alerts.rulebook import RuleBook
+from services.alerts.sight import Sight
 from services.alerts.standing import Standing
 from services.alerts.store import RedisStore, Store
 from services.config.document import Document
 from services.config.environment import Environment
 from services.config.reload import Reload, Take
 from services.fold.rules import compiled
+from services.kpi.reader import KpiReader
+from services.kpi.window import resolutions
 from services.operate import garbage, probes, problem
 from services.operate.health import Health
 from services.operate.server import Server
@@ -97,6 +104,20 @@ async def run(
     handler = Announcements(alerting, measures)
     runtime.agent(app, sla_topic, handler, producer=producer, dead_letters=dead_letters, pulse=health)
     runtime.background(app, "relay", Relay(store, producer, alerts_topic, health, news).run)
+    kpis = KpiReader(reader, Partitions(reader), resolutions(document.windows_s.values()))
+    evaluator = Evaluator(
+        document,
+        RuleBook(document, writer, reader),
+        Sight(kpis),
+        store,
+        Memories(writer, reader),
+        alerting,
+        Lead(writer),
+        RuleMeasures(registry),
+        health,
+        clock.now_us,
+    )
+    runtime.background(app, "rules", evaluator.run)
     runtime.background(app, "keeper", Keeper(alerting, store, measures, health, sorted(channels)).run)
     for name, deliverer in deliverers.items():
         runtime.background(app, f"deliver-{name}", deliverer.run, grace_s=20.0)
@@ -110,6 +131,8 @@ async def run(
 
         def take() -> list[str]:
             alerting.follow(changed)
+            evaluator.follow(changed)
+            kpis.kept = resolutions(changed.windows_s.values())
             return [name for name in _AT_THE_START if getattr(changed, name) != getattr(document, name)]
 
         return take

@@ -19,7 +19,10 @@ from schemas.sla import SlaMetric
 from schemas.ticket import Priority, Status
 from services.config.duration import percent, seconds
 from services.config.receiver import Receiver, Url
+from services.config.rule import AnyRule, cut_problem
+from services.config.rule import problems as rule_problems
 
+_RULE_PLACE = re.compile(r"^rules\[\d+\](?:\.[a-z_]+(?:\[\d+\])?)*(?=: )")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 DIMENSIONS: Final = ("source", "channel", "team", "agent", "priority", "brand", "tier", "tag")
@@ -148,7 +151,7 @@ class Document(_Part):
     segment_limits: dict[str, Annotated[int, Field(ge=1, le=100_000)]] = {}
     windows: tuple[Duration, ...] = Field(("15m", "1h", "24h", "7d", "28d"), min_length=1)
     kpis: KpiChoices = KpiChoices()
-    rules: tuple[dict[str, Any], ...] = ()
+    rules: tuple[AnyRule, ...] = Field((), max_length=500)
     receivers: dict[Name, Receiver] = {}
     routes: tuple[Route, ...] = ()
     api_tokens: tuple[SecretStr, ...] = ()
@@ -182,8 +185,12 @@ class Document(_Part):
         for number, cut in enumerate(cuts):
             if cut in cuts[:number]:
                 problems.append(f"segments[{number}]: '{cut}' is there twice")
-        if self.rules:
-            problems.append("rules: KPI alert rules are not supported by this version; leave the list empty")
+        for number, rule in enumerate(self.rules):
+            if rule.name in {other.name for other in self.rules[:number]}:
+                problems.append(f"rules[{number}].name: '{rule.name}' is used twice; names identify a rule in alerts")
+            problem = cut_problem(rule, self.segments)
+            if problem is not None:
+                problems.append(f"rules[{number}].{problem}")
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -239,7 +246,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Document:
     try:
         return Document.model_validate(filled)
     except ValidationError as exc:
-        raise ConfigInvalid(_lines(exc)) from None
+        raise ConfigInvalid(_placed(text, _lines(exc))) from None
 
 
 def _mapping(text: str) -> dict[Any, Any]:
@@ -276,9 +283,37 @@ def _filled(value: Any, environment: Mapping[str, str], where: str, missing: lis
 def _lines(exc: ValidationError) -> list[str]:
     lines: list[str] = []
     for error in exc.errors(include_url=False, include_input=False):
+        if error["loc"][:1] == ("rules",) and len(error["loc"]) > 1:
+            continue  # said below, in the words of rules
         where = "".join(
             f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"] if part != "[key]"
         ).lstrip(".")
         message = error["msg"].removeprefix("Value error, ")
         lines += [line if not where else f"{where}: {line}" for line in message.split("\n")]
-    return lines
+    return lines + rule_problems(exc)
+
+
+def _placed(text: str, lines: list[str]) -> list[str]:
+    """``lines`` about rules with the line of the document: ``rules[2].kpi (line 40): …``. A document has many rules,
+    and nobody counts them."""
+    root = yaml.compose(text, yaml.SafeLoader)
+    found = []
+    for line in lines:
+        where = _RULE_PLACE.match(line)
+        found.append(line if where is None else f"{where[0]} (line {_line(root, where[0])}){line[where.end() :]}")
+    return found
+
+
+def _line(node: yaml.Node | None, where: str) -> int:
+    """The line, from 1, of the place, or of the last part of it that is there."""
+    number = 1
+    for part in re.findall(r"[^.\[\]]+", where):
+        key: yaml.Node | None = None
+        if isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
+            key = node = node.value[int(part)]
+        elif isinstance(node, yaml.MappingNode):
+            key, node = next(((k, v) for k, v in node.value if k.value == part), (None, None))
+        if key is None:
+            break
+        number = key.start_mark.line + 1
+    return number

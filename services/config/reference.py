@@ -7,7 +7,7 @@ python -m services.config.reference --env > .env.example
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from schemas.sla import SlaMetric
 from schemas.ticket import Priority, Status
+from services.config import rule_reference
 from services.config.document import DIMENSIONS, Document, Escalation, KpiChoices, Policy, Route, Source
 from services.config.environment import Environment
 from services.config.receiver import (
@@ -29,6 +30,7 @@ from services.config.receiver import (
     TeamsReceiver,
     WebhookReceiver,
 )
+from services.config.rule import Pair, Threshold
 from services.config.template import NAMES
 
 KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
@@ -63,7 +65,13 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         "segment_limits": ("segment: number", "Another limit for single segments, as in `{agent: 200}`."),
         "windows": ("list of durations", "The rolling windows that KPIs can be asked for and are exported for."),
         "kpis": ("mapping", "What the definitions of KPIs leave open."),
-        "rules": ("list", "Rules on KPIs. Not supported by this version: leave it empty."),
+        "rules": (
+            "list of rules",
+            (
+                "When a KPI is worth a message, up to 500; see [writing a rule](guides/write-a-rule.md). `/v1/rules` "
+                "takes more."
+            ),
+        ),
         "receivers": ("name: receiver", "Where alerts can go."),
         "routes": (
             "list of routes",
@@ -250,6 +258,7 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         "receiver": ("name", "One of `receivers`."),
         "match": ("label: list of values", "What an alert's labels must have; empty takes every alert."),
     },
+    **{model: rule_reference.keys(model) for model in rule_reference.OWN},
 }
 """How each key of the document is written, and what it means."""
 
@@ -528,6 +537,14 @@ def _settings() -> Iterator[str]:
                     yield from _table(f"#### `options`, vendor `{vendor}`", rows)
             rows = [(key, form, "", meaning) for key, (form, meaning) in CALENDAR.items()]
             yield from _table("### `calendars.<name>`", rows)
+    yield from _table("### `rules[]`: what every rule has", _rows(Threshold, rule_reference.COMMON))
+    for model in rule_reference.OWN:
+        title = "### `rules[].pairs[]`" if model is Pair else f"### `rules[]`, `type: {_type(model)}`"
+        yield from _table(title, _rows(model, rule_reference.own(model)))
+
+
+def _type(model: type[BaseModel]) -> str:
+    return str(model.model_fields["type"].annotation.__args__[0])  # type: ignore[union-attr]
 
 
 def _authentication() -> Iterator[str]:
@@ -548,10 +565,11 @@ def _authentication() -> Iterator[str]:
     yield from _table("#### `options` that a way to authenticate takes", rows)
 
 
-def _rows(model: type[BaseModel]) -> Iterator[tuple[str, str, str, str]]:
-    for name, field in model.model_fields.items():
+def _rows(model: type[BaseModel], names: Iterable[str] | None = None) -> Iterator[tuple[str, str, str, str]]:
+    for name in names if names is not None else model.model_fields:
+        field = model.model_fields[name]
         form, meaning = KEYS[model][name]
-        yield name, form, "needed" if field.is_required() else _default(field.default), meaning
+        yield field.alias or name, form, "needed" if field.is_required() else _default(field.default), meaning
 
 
 def _table(title: str, rows: Any) -> Iterator[str]:
@@ -565,7 +583,7 @@ def _table(title: str, rows: Any) -> Iterator[str]:
 
 
 def _default(value: Any) -> str:
-    if value is None or value is PydanticUndefined or value in ((), {}):
+    if value is None or value is PydanticUndefined or value in ((), {}, ""):
         return ""
     if isinstance(value, tuple):
         return ", ".join(f"`{'+'.join(one) if isinstance(one, tuple) else one}`" for one in value)

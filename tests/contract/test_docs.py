@@ -148,7 +148,8 @@ def _fitting(name: str) -> str:
 def _exported() -> set[str]:
     """The pipeline's metrics by the names that Prometheus sees."""
     names = set()
-    for catalogue in (IngestMeasures, Meters, alerts.Measures, alerts.Transitions, reload.Measures):
+    of_alerts = (alerts.Measures, alerts.RuleMeasures, alerts.Transitions)
+    for catalogue in (IngestMeasures, Meters, *of_alerts, reload.Measures):
         registry = CollectorRegistry()
         catalogue(registry)
         names |= {f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()}

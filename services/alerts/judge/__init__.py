@@ -1,0 +1,1 @@
+"""Judgement of rules: observations in, verdict out. No I/O and no clock; the time is a parameter."""
