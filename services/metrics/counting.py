@@ -56,7 +56,7 @@ class Counting:
     def undecided(self) -> dict[str, list[str]]:
         """Segments that must be decided before :meth:`into`, by cut."""
         holders = dict.fromkeys((source, who, scope) for source, who, scope, _ in self._gathered)
-        return self._segments.undecided(holders)
+        return self._segments.undecided(holders | dict.fromkeys(self._gauge))
 
     def into(self, delta: Delta, now_us: int) -> int:
         """Writes the counters of all buckets that are still kept at ``now_us``. Returns how many instants were

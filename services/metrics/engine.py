@@ -114,7 +114,8 @@ class Engine:
             if entry.revision >= revision:
                 continue
             ticket, scope = entry.ticket, (entry.revision, revision)
-            _, flows = fold(ticket.source, ticket.ticket_id, sorted(history[key], key=_order), self._rules)
+            rules = terms.kept(ticket, self._rules)  # what it was promised, which is what its timers count as
+            _, flows = fold(ticket.source, ticket.ticket_id, sorted(history[key], key=_order), rules)
             self._count(Ticket(ticket.source, ticket.ticket_id), ticket, flows, [], change.counting, scope)
             for contribution in promises(entry):
                 change.counting.add(ticket.source, contribution, 1, scope)

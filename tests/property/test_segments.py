@@ -77,11 +77,14 @@ class Line:
                 there[name] = there.get(name, 0) + amount
         return {place: kept for place, fields in total.items() if (kept := {n: a for n, a in fields.items() if a})}
 
-    def gauges(self) -> dict[str, int]:
-        total: dict[str, int] = defaultdict(int)
-        for (_, segment), amount in self.store.gauges.items():
-            total[segment] += amount
-        return {segment: amount for segment, amount in total.items() if amount}
+    def gauges(self) -> dict[str, dict[str, int]]:
+        """What stands now over all partitions, without what is zero."""
+        total: dict[str, dict[str, int]] = {}
+        for (_, segment), amounts in self.store.gauges.items():
+            there = total.setdefault(segment, {})
+            for cell, amount in amounts.items():
+                there[cell] = there.get(cell, 0) + amount
+        return {segment: kept for segment, now in total.items() if (kept := {c: n for c, n in now.items() if n})}
 
 
 @settings(max_examples=15, deadline=None)
@@ -110,7 +113,8 @@ async def test_all_values_with_other_are_everything_and_no_more_than_there_may_b
         assert len(named - others) <= limit
         assert len(others) == 1, "there was more than there was room for"
         gauges = line.gauges()
-        assert sum(gauges.get(segment, 0) for segment in named) == gauges.get("all", 0)
+        for cell, amount in gauges.get("all", {}).items():
+            assert sum(gauges.get(segment, {}).get(cell, 0) for segment in named) == amount
 
 
 @settings(max_examples=15, deadline=None)
