@@ -25,14 +25,14 @@ from services.alerts.evaluate import Evaluator
 from services.alerts.lead import Lead
 from services.alerts.measures import Measures, RuleMeasures, Transitions
 from services.alerts.memories import Memories
+from services.alerts.notify import channels as notify
 from services.alerts.notify.alertmanager import Alertmanager
-from services.alerts.notify.channels import channel
 from services.alerts.repush import Repush
 from services.alerts.rulebook import RuleBook
 from services.alerts.sight import Sight
 from services.alerts.standing import Standing
 from services.alerts.store import RedisStore, Store
-from services.config.document import Document
+from services.config.document import ConfigInvalid, Document
 from services.config.environment import Environment
 from services.config.reload import Reload, Take
 from services.fold.rules import compiled
@@ -68,15 +68,18 @@ async def run(
     group: str = GROUP,
     started: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Works until ``stop``. Raises ``PortTaken`` at once, and later whatever ended it: that is a bug.
+    """Works until ``stop``. Raises ``ConfigInvalid`` and ``PortTaken`` at once, and later whatever ended it: that is a
+    bug.
 
     ``started`` hears the URL of the probes. The topics and the group have other names only in tests.
     """
+    if problems := notify.problems(document):
+        raise ConfigInvalid(problems)
     connection, registry, health = environment.kafka(), CollectorRegistry(), Health()
     writer, reader = client.writer(environment.redis()), client.reader(environment.redis())
     store, measures = RedisStore(writer, reader), Measures(registry)
     producer = Producer(connection, f"{group}-{os.getpid()}")
-    channels = {name: channel(document, name) for name in document.receivers}
+    channels = {name: notify.channel(document, name) for name in document.receivers}
     standing = Standing(reader, Partitions(reader))
     deliverers = {
         name: Deliverer(

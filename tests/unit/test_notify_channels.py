@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from msgspec.structs import replace
 
 from schemas.alert import AlertEvent
 from schemas.instant import from_datetime
@@ -279,6 +280,19 @@ async def test_what_is_not_there_was_surely_not_told(kind: str) -> None:
     await found.close()
     assert isinstance(answer, Retry)
     assert not answer.perhaps
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_alert_of_a_rule_has_no_ticket_and_links_to_its_numbers(stack: AsyncExitStack, kind: str) -> None:
+    line = await opened(stack, kind)
+    event = fired()
+    path = "/v1/kpis?window=1h&segment=team:Billing"
+    labels = {"rule": "slow", "metric": "first_response_time", "severity": "critical"}
+    alert = replace(event.alert, evidence=(), labels=labels, query=path, due_at=None, breached_at=None)
+    assert isinstance(await line.send(notice(replace(event, alert=alert))), Delivered)
+    assert line.vendor.wrong == []
+    said = json.dumps(line.vendor.got).replace("&amp;", "&")
+    assert f"https://deskpulse.example{path}" in said or kind.startswith("alertmanager")
 
 
 # Slack

@@ -83,6 +83,10 @@ class Wording:
         """Where the alert can be looked at."""
         return _below(self.board_url, f"/v1/alerts/{quote(alert.alert_id, safe='')}")
 
+    def numbers_url(self, alert: Alert) -> str | None:
+        """Where the numbers are that a rule judged."""
+        return _below(self.board_url, alert.query) if alert.query else None
+
     def list_url(self, digest: Digest) -> str | None:
         """Where everything that a digest holds can be looked at."""
         return _below(self.board_url, f"/v1/deliveries/{quote(digest.digest_id, safe='')}")
@@ -116,9 +120,9 @@ class Wording:
         label, tone = _label(event)
         done = _done(event)
         text = f"{done} {alert.detail}" if done else alert.detail
-        links = [Link(f"Ticket {shown.ticket_id}", shown.url) for shown in alert.evidence[:3] if shown.url]
-        links += [Link("Alert", url) for url in (self.alert_url(alert),) if url]
-        links += [Link("Runbook", url) for url in (self.runbook_url(alert),) if url]
+        links = [(f"Ticket {shown.ticket_id}", shown.url) for shown in alert.evidence[:3]]
+        links += [("Alert", self.alert_url(alert)), ("Numbers", self.numbers_url(alert))]
+        links += [("Runbook", self.runbook_url(alert))]
         own = self.message
         values = self._values(event)
         return Words(
@@ -126,7 +130,7 @@ class Wording:
             title=clean(alert.title, _TITLE),
             text=clean(text, _TEXT),
             facts=tuple((name.capitalize(), clean(alert.labels[name], 120)) for name in _FACTS if name in alert.labels),
-            links=tuple(link for link in links if _is_web(link.url)),
+            links=tuple(Link(label, url) for label, url in links if url and _is_web(url)),
             tone=tone,
             own=None if own is None else lambda escape: own.filled(values, escape),
         )
