@@ -57,7 +57,7 @@ def reckoned(before: Ticket, ticket: Ticket, at_us: int, promises: Promises, rul
         earlier = None
     elif ticket.who is not before.who:
         earlier = rules.promises(before.source, before.who)
-    return tuple(_attributed(timer, ticket) for timer in _advanced(before, ticket, at_us, promises, earlier, rules))
+    return _attributed(_advanced(before, ticket, at_us, promises, earlier, rules), ticket)
 
 
 def _broken_before(before: Ticket, at_us: int) -> tuple[Timer, ...]:
@@ -72,11 +72,14 @@ def _broken_before(before: Ticket, at_us: int) -> tuple[Timer, ...]:
     return timers
 
 
-def _attributed(timer: Timer, ticket: Ticket) -> Timer:
+def _attributed(timers: tuple[Timer, ...], ticket: Ticket) -> tuple[Timer, ...]:
     """Who holds the ticket belongs to a timer from the instant at which it broke or was fulfilled."""
-    if timer.breached_us is not None or timer.mode is Mode.MET:
-        return timer if timer.who is not None else structs.replace(timer, who=ticket.who)
-    return timer if timer.who is None else structs.replace(timer, who=None)
+    for place, timer in enumerate(timers):
+        decided = timer.breached_us is not None or timer.mode is Mode.MET
+        if decided == (timer.who is None):
+            changed = structs.replace(timer, who=ticket.who if decided else None)
+            timers = (*timers[:place], changed, *timers[place + 1 :])
+    return timers
 
 
 def reevaluated(ticket: Ticket, at_us: int, old: Rules, new: Rules, *, retarget: bool) -> Ticket:

@@ -31,18 +31,26 @@ class Counting:
         self._kept = kept
         self._gathered: dict[tuple[str, Who, Scope, int], Amounts] = {}
         self._gauge: dict[tuple[str, Who, Scope], Amounts] = {}
+        self._who: Who | None = None
+        self._at_us = 0
+        self._source = ""
+        self._scope = EVERYTHING
+        self._amounts: Amounts = {}
+        self._now: Amounts | None = None
 
     def add(self, source: str, contribution: Contribution, sign: int, scope: Scope = EVERYTHING) -> None:
         """Counts ``contribution`` in the cuts of ``scope``, or with a ``sign`` of -1 takes it back. A gauge counts
         in its bucket and in what stands now."""
         cell, at_us, who, first, second = contribution
         gauge = cell in GAUGES
+        amounts = self._at(source, who, scope, at_us)
         if gauge or cell.startswith(_CREATED_IN):
-            now = self._gauge.setdefault((source, who, scope), {})
+            now = self._now
+            if now is None:
+                now = self._now = self._gauge.setdefault((source, who, scope), {})
             now[cell] = now.get(cell, 0) + sign
             if not gauge:
                 return  # ages are told of the present only
-        amounts = self._at(source, who, scope, at_us)
         if first is None:
             amounts[cell] = amounts.get(cell, 0) + sign
             return
@@ -87,7 +95,12 @@ class Counting:
         return sum(oldest.expires(start_s) <= now_s for *_, start_s in self._gathered)
 
     def _at(self, source: str, who: Who, scope: Scope, at_us: int) -> Amounts:
-        return self._gathered.setdefault((source, who, scope, self._kept[0].start(at_us)), {})
+        # What one fact adds comes in a row: the last place is mostly the next one, and hashing attributes is slow.
+        if who is self._who and at_us == self._at_us and source == self._source and scope == self._scope:
+            return self._amounts
+        self._who, self._at_us, self._source, self._scope, self._now = who, at_us, source, scope, None
+        self._amounts = self._gathered.setdefault((source, who, scope, self._kept[0].start(at_us)), {})
+        return self._amounts
 
 
 def _coarser(level: dict[tuple[int, str], Amounts], width_s: int) -> dict[tuple[int, str], Amounts]:
