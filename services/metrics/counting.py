@@ -19,6 +19,8 @@ from services.metrics.delta import Delta
 from services.metrics.segments import EVERYTHING, Scope, Segments
 
 Amounts = dict[str, int]
+Place = tuple[int, str]
+Level = dict[Place, Amounts]
 
 _CREATED_IN: Final = Cell.CREATED_IN.value
 
@@ -76,10 +78,11 @@ class Counting:
                     there = delta.gauge.setdefault(segment, {})
                     for cell, amount in changed:
                         there[cell] = there.get(cell, 0) + amount
-        level: dict[tuple[int, str], Amounts] = {}
+        level: Level = {}
+        own: set[Place] = set()
         for (source, who, scope, start_s), amounts in self._gathered.items():
             for segment in self._segments.keys(source, who, scope):
-                _merge(level, (start_s, segment), amounts)
+                _merge(level, own, (start_s, segment), amounts)
         now_s = now_us // SECOND_US
         finest = self._kept[0]
         for resolution in self._kept:
@@ -103,17 +106,23 @@ class Counting:
         return self._amounts
 
 
-def _coarser(level: dict[tuple[int, str], Amounts], width_s: int) -> dict[tuple[int, str], Amounts]:
-    coarse: dict[tuple[int, str], Amounts] = {}
+def _coarser(level: Level, width_s: int) -> Level:
+    coarse: Level = {}
+    own: set[Place] = set()
     for (start_s, segment), amounts in level.items():
-        _merge(coarse, (start_s - start_s % width_s, segment), amounts)
+        _merge(coarse, own, (start_s - start_s % width_s, segment), amounts)
     return coarse
 
 
-def _merge(level: dict[tuple[int, str], Amounts], place: tuple[int, str], amounts: Amounts) -> None:
+def _merge(level: Level, own: set[Place], place: Place, amounts: Amounts) -> None:
+    """Adds ``amounts`` to a place. What nothing was added to is shared between places, and copied (``own``) before it
+    is."""
     there = level.get(place)
     if there is None:
-        level[place] = amounts.copy()
+        level[place] = amounts
         return
+    if place not in own:
+        own.add(place)
+        there = level[place] = there.copy()
     for field, amount in amounts.items():
         there[field] = there.get(field, 0) + amount
