@@ -17,10 +17,24 @@ from structlog.stdlib import BoundLogger
 from schemas.failure import NotNow
 from services import clock
 from services.alerts.alerting import Alerting
-from services.alerts.api import alerts, configuration, deliveries, explain, kpis, receivers, stream, tickets, timers
+from services.alerts.api import (
+    alerts,
+    configuration,
+    deliveries,
+    explain,
+    kpis,
+    receivers,
+    rules,
+    stream,
+    tickets,
+    timers,
+)
 from services.alerts.api.dependencies import GUARDS, Context, Streams
 from services.alerts.feed import Feed
 from services.alerts.measures import Transitions
+from services.alerts.memories import Memories
+from services.alerts.rulebook import RuleBook
+from services.alerts.sight import Sight
 from services.alerts.store import RedisStore
 from services.config.document import Document
 from services.config.environment import Environment
@@ -66,6 +80,7 @@ def build(
 ) -> FastAPI:
     """The HTTP app."""
     store, partitions = RedisStore(writer, reader), Partitions(reader)
+    found = KpiReader(reader, partitions, resolutions(document.windows_s.values()))
     app = FastAPI(title="Deskpulse", version="1", description=_DESCRIPTION, redoc_url=None)
     app.state.context = Context(
         document=document,
@@ -74,7 +89,10 @@ def build(
         alerting=Alerting(store, document, now, Transitions(registry)),
         feed=feed,
         now=now,
-        kpis=KpiReader(reader, partitions, resolutions(document.windows_s.values())),
+        kpis=found,
+        rules=RuleBook(document, writer, reader),
+        memories=Memories(writer, reader),
+        sight=Sight(found),
         timers=TimerList(reader, partitions),
         tickets=Tickets(reader, partitions),
         streams=Streams(most=stream.MAX_STREAMS),
@@ -90,6 +108,7 @@ def build(
     app.include_router(alerts.router, dependencies=GUARDS)
     app.include_router(deliveries.router, dependencies=GUARDS)
     app.include_router(receivers.router, dependencies=GUARDS)
+    app.include_router(rules.router, dependencies=GUARDS)
     app.include_router(configuration.router, dependencies=GUARDS)
     app.include_router(probes.router(health, registry))
     openapi.describe(app, _EVERYWHERE, "/v1/")
@@ -101,6 +120,7 @@ def follow(app: FastAPI, document: Document) -> None:
     """Answers by ``document`` from the next request on. Raises nothing: it was valid before it came here."""
     parts: Context = app.state.context
     parts.alerting.follow(document)
+    parts.rules.follow(document)
     parts.kpis.kept = resolutions(document.windows_s.values())
     app.state.context = replace(parts, document=document)
 

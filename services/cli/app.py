@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from services.cli import check, dlq, doctor, explain, normalise, receivers, replay, serve, simulate, topics, up, version
+from services.cli import (
+    check,
+    dlq,
+    doctor,
+    explain,
+    normalise,
+    receivers,
+    replay,
+    rules,
+    serve,
+    simulate,
+    topics,
+    up,
+    version,
+)
 
 app = typer.Typer(
     name="deskpulse",
@@ -25,6 +39,7 @@ app.command("alerts")(serve.alerts)
 app.command("api")(serve.api)
 app.add_typer(topics.commands, name="topics")
 app.command("check")(check.check)
+app.add_typer(rules.commands, name="rules")
 app.command("normalise")(normalise.normalise)
 app.command("replay")(replay.replay)
 app.add_typer(dlq.commands, name="dlq")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from click.testing import Result
 from prometheus_client import CollectorRegistry
+from typer.testing import CliRunner
 
 from schemas.alert import AlertEvent, AlertState, Severity
 from schemas.failure import NotNow
@@ -14,14 +19,18 @@ from schemas.instant import SECOND_US, to_datetime
 from services import clock
 from services.alerts import state
 from services.alerts.alerting import Alerting
+from services.alerts.app import build
 from services.alerts.evaluate import Evaluator
+from services.alerts.feed import Feed
 from services.alerts.lead import Lead
 from services.alerts.measures import RuleMeasures
 from services.alerts.memories import Memories
 from services.alerts.phase import Phase
+from services.alerts.rehearse import rehearse
 from services.alerts.rulebook import RuleBook
 from services.alerts.sight import Sight
 from services.alerts.store import RedisStore
+from services.cli.app import app as cli
 from services.config.document import Document, parse
 from services.config.rule import Rule
 from services.kpi.reader import KpiReader
@@ -206,8 +215,8 @@ async def test_a_leader_that_was_paused_stores_nothing_more(world: World) -> Non
 
 async def _a_day(world: World, look: Callable[[], Any]) -> None:
     """Two teams are busy at different times; a third never is."""
-    plan = {2: ("billing", 8), 3: ("sales", 9), 4: ("vip", 2), 12: ("billing", 9)}
-    for minute in range(40):
+    plan = {1: ("billing", 8), 2: ("sales", 9), 3: ("vip", 2)}
+    for minute in range(22):
         world.now_us = START_US + minute * MINUTE_US
         if minute in plan:
             await world.tickets(*plan[minute])
@@ -224,7 +233,7 @@ async def test_killed_at_any_point_nothing_is_lost_and_nothing_is_told_twice(wor
     await _a_day(world, lambda: evaluator.look(busy(), fence))
     expected, changing = await world.told(), 10**9 - calls.left
     assert len(expected) == 4
-    assert changing > 40
+    assert changing > 25
 
     # Most calls only write down how things stand; those around a step are what a crash could hurt.
     for point in range(2, changing, 3):
@@ -332,3 +341,119 @@ async def test_the_backlog_falls_when_tickets_are_solved_and_the_alert_with_it(w
     await world.counting.count([solved("5", world.now_us)], world.now_us)
     await evaluator.look(busy(document), fence)
     assert await world.open() == []
+
+
+async def test_a_rule_is_tried_on_the_past_and_stores_nothing(world: World) -> None:
+    """The dry run of an hour with two busy spells of one team tells when it would have fired and ended."""
+    world.now_us = START_US - 60 * MINUTE_US
+    await world.tickets("billing", 8)
+    world.now_us = START_US - 30 * MINUTE_US
+    await world.tickets("billing", 9)
+    await world.tickets("sales", 2)
+    before = await world.writer.dbsize()
+    sight = Sight(KpiReader(world.reader, Partitions(world.reader), resolutions(world.document.windows_s.values())))
+    found = await rehearse(busy(), world.document.segments, sight, 1, START_US)
+    assert found.step_s == 300
+    assert [(spell.segment, spell.value) for spell in found.spells] == [("team:billing", 8), ("team:billing", 9)]
+    first, second = found.spells
+    for spell, minutes in ((first, 60), (second, 30)):
+        began = (START_US - spell.began_us) / MINUTE_US
+        assert minutes - 6 <= began <= minutes
+        assert spell.ended_us is not None
+        assert 5 <= (spell.ended_us - spell.fired_us) / MINUTE_US <= 25
+    assert await world.writer.dbsize() == before
+    shown = found.shown()
+    assert (shown["segments"], shown["judged_live_every_s"]) == (2, 30)
+
+
+@pytest.fixture
+async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    feed = Feed(world.reader, world.reader)
+    app = build(
+        world.document,
+        writer=world.writer,
+        reader=world.reader,
+        feed=feed,
+        health=Health(),
+        registry=CollectorRegistry(),
+        now=lambda: to_datetime(world.now_us),
+    )
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as found:
+        yield found
+
+
+QUIET: dict[str, Any] = {"type": "threshold", "kpi": "csat", "below": "80%", "by": ["team"]}
+
+
+async def test_rules_come_and_go_over_the_api_and_those_of_the_file_stay(world: World, http: httpx.AsyncClient) -> None:
+    put = await http.put("/v1/rules/unhappy", json=QUIET)
+    assert put.status_code == 200, put.text
+    assert (put.json()["origin"], put.json()["every_s"]) == ("api", 30)
+    listed = (await http.get("/v1/rules")).json()["rules"]
+    assert [(rule["name"], rule["origin"]) for rule in listed] == [("busy", "file"), ("unhappy", "api")]
+    for answer in (await http.put("/v1/rules/busy", json=QUIET), await http.delete("/v1/rules/busy")):
+        assert answer.status_code == 409
+        assert answer.json()["detail"] == (
+            "'busy' is a rule of the configuration file. Change it there, or use another name."
+        )
+    wrong = await http.put("/v1/rules/unhappy", json={**QUIET, "by": ["tier"]})
+    assert wrong.status_code == 422
+    assert wrong.json()["problems"] == [
+        "by: ['tier'] is no configured segment (there is: team; source); add it to `segments`"
+    ]
+    assert (await http.get("/v1/rules/unhappy")).json()["rule"]["by"] == ["team"], "a wrong one changes nothing"
+    assert (await http.delete("/v1/rules/unhappy")).status_code == 204
+    assert (await http.delete("/v1/rules/unhappy")).status_code == 404
+    assert (await http.get("/v1/rules/unhappy")).status_code == 404
+
+
+async def test_the_api_tells_how_every_segment_stands_with_a_rule(world: World, http: httpx.AsyncClient) -> None:
+    evaluator, lead = world.worker()
+    fence = await lead.held()
+    assert fence is not None
+    await world.tickets("billing", 8)
+    await world.tickets("sales", 2)
+    await evaluator.look(busy(), fence)
+    standing = (await http.get("/v1/rules/busy")).json()["standing"]
+    assert [(row["segment"], row["phase"], row["why"], row["value"]) for row in standing] == [
+        ("team:billing", "pending", "beyond", 8.0),
+        ("team:sales", "quiet", "within", 2.0),
+    ]
+
+
+async def test_a_rule_can_be_tried_over_the_api(world: World, http: httpx.AsyncClient) -> None:
+    world.now_us = START_US - 30 * MINUTE_US
+    await world.tickets("billing", 8)
+    world.now_us = START_US
+    given = {"type": "threshold", "kpi": "tickets_created", "window": "15m", "above": 5}
+    for body in ({"name": "busy", "days": 1}, {"rule": given, "days": 1}):
+        answer = await http.post("/v1/rules/test", json=body)
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()["alerts"]) == 1
+    assert (await http.post("/v1/rules/test", json={"days": 1})).status_code == 422
+    assert (await http.post("/v1/rules/test", json={"name": "nobody"})).status_code == 404
+    wrong = await http.post("/v1/rules/test", json={"rule": {"type": "threshold"}})
+    assert wrong.json()["problems"] == ["kpi: it is needed"]
+
+
+def test_the_command_tries_a_file_or_a_name(redis_db: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("rules: [{name: mine, type: threshold, kpi: backlog, above: 5}]")
+    (tmp_path / "wrong.yaml").write_text("rules: [{name: mine, type: threshold, kpi: backlog, above: 4h}]")
+    (tmp_path / "all.yaml").write_text("sources: {}\nrules: [{name: full, type: threshold, kpi: backlog, above: 5}]")
+
+    def told(*arguments: str) -> Result:
+        given = ["rules", "test", *arguments, "--days", "2"]
+        return CliRunner().invoke(
+            cli, given, env={"DESKPULSE_REDIS_URL": redis_db, "DESKPULSE_CONFIG": str(tmp_path / "all.yaml")}
+        )
+
+    one = told(str(tmp_path / "mine.yaml"))
+    assert one.exit_code == 0, one.output
+    assert one.output.startswith("mine: 0 alerts in 2 days (1 segment; looked every 5 min, live every 30 s;")
+    (named,) = json.loads(told("full", "--json").output)
+    assert (named["rule"], named["alerts"]) == ("full", [])
+    wrong = told(str(tmp_path / "wrong.yaml"))
+    assert wrong.exit_code == 1
+    assert "mine: above: '4h' is no number; write it without a unit" in wrong.output
+    assert "there is no such file and no such rule; there is: full" in told("nobody").output

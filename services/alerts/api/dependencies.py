@@ -16,6 +16,9 @@ from redis.asyncio import Redis
 
 from services.alerts.alerting import Alerting
 from services.alerts.feed import Feed
+from services.alerts.memories import Memories
+from services.alerts.rulebook import RuleBook
+from services.alerts.sight import Sight
 from services.alerts.store import RedisStore
 from services.config.document import Document
 from services.kpi.reader import KpiReader
@@ -46,6 +49,9 @@ class Context:
     timers: TimerList
     tickets: Tickets
     streams: Streams
+    rules: RuleBook
+    memories: Memories
+    sight: Sight
 
 
 def context(request: Request) -> Context:
