@@ -88,7 +88,7 @@ def promises(entry: Entry) -> tuple[Contribution, ...]:
         return ()
     found: list[Contribution] = []
     overdue_us = ticket.overdue_us
-    open_now = ticket.status not in DONE
+    open_now = flow.in_backlog(ticket)
     for timer in ticket.timers:
         if timer.cycle != sla.cycle_of(timer.metric, ticket):
             continue

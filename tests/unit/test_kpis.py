@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schemas.instant import SECOND_US
+from schemas.instant import SECOND_US, to_datetime
 from schemas.sla import SlaMetric
 from schemas.ticket import Actor, ActorKind, Attributes, Kind, Merge, Priority, Rating, Status, TicketEvent, Visibility
 from services.fold.fact import fact, subject
@@ -87,6 +87,15 @@ def test_a_promise_counts_as_broken_when_the_clock_passes_it_and_not_before() ->
     found = desk.reads("sla_breach_rate", since=60, until=61)
     assert (found["ratio"], found["by_metric"]["first_response"]["hits"]) == (1.0, 1), "dated at the breach"
     assert desk.reads("open_breached", "team:a") == {"count": 1}
+
+
+def test_a_broken_promise_of_a_ticket_whose_status_nobody_told_is_not_open() -> None:
+    desk, story = Desk(), Story()
+    desk.hears(story.tell(0, Kind.UPDATED, ticket=Attributes(created_at=to_datetime(at(0)), team="a")), minute=0)
+    desk.waits(600)
+    assert desk.reads("sla_breach_rate")["hits"] == 1
+    assert desk.reads("backlog")["count"] == 0
+    assert desk.reads("open_breached") == {"count": 0}, "never more than the backlog"
 
 
 def test_a_broken_promise_belongs_to_who_held_the_ticket_when_it_broke() -> None:
