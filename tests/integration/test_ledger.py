@@ -4,8 +4,8 @@ By default a small log. The promise is for a large one:
 
     DESKPULSE_ORACLE_EVENTS=200000 pytest -s tests/integration/test_ledger.py
 
-reads 20,000 ticket lives and kills the worker 24 times. It takes about as long as a worker of this machine needs for
-so many events, and prints how much was compared.
+reads 20,000 ticket lives, kills the worker 24 times and asks for every segment. It takes a quarter of an hour and more,
+and prints how much was compared.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import httpx
 import pytest
 import yaml
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from schemas import codec
 from schemas.envelope import ticket_headers
@@ -31,12 +33,11 @@ from services import clock
 from services.config.duration import seconds
 from services.embedded.port import free_port
 from services.kpi.catalogue import KPIS
-from services.state import client
 from services.stream.producer import Connection, Producer
 from services.stream.record import Outgoing
 from tests.support.desk import arrivals, disorder
 from tests.support.kafka import Kafka
-from tests.support.ledger import NONE, SHARES, Cases, Ledger
+from tests.support.ledger import PERCENTILES, Ledger, Rows
 from tests.support.service import Service
 from tests.support.topics import renewed
 from tests.support.wait import eventually, until
@@ -44,7 +45,7 @@ from tests.support.wait import eventually, until
 EVENTS = int(os.environ.get("DESKPULSE_ORACLE_EVENTS") or 6000)
 TICKETS_TOLD = EVENTS // 10
 LARGE = EVENTS >= 100_000
-KILLS = 24 if LARGE else 3
+KILLS = min(24, EVENTS // 2000)
 DICE = random.Random(EVENTS)
 MONTH_S = 30 * 86_400
 pytestmark = [pytest.mark.kafka, pytest.mark.anyio, pytest.mark.timeout(300 + EVENTS // 50)]
@@ -59,14 +60,20 @@ calendars:
   abroad: {timezone: America/New_York, weekly: {mon: [["08:00","20:00"]], tue: [["08:00","20:00"]],
     thu: [["00:00","24:00"]], sat: [["00:00","24:00"]], sun: [["00:00","24:00"]]}}
 business_calendar: office
+# What a ticket is promised never comes and goes, and the calendar of a source stays: what a promise that is withdrawn
+# after it was kept counts as, and hours that change in mid-ticket, are not settled.
 sla_policies:
   - {name: south, match: {source: [south]}, calendar: abroad, targets: {first_response: {urgent: 15m, "*": 1h},
-     next_response: {"*": 1h}, resolution: {"*": 8h}}}
+     next_response: {"*": 1h}, resolution: {"*": 8h}, periodic_update: {"*": 4h}, pausable_update: {"*": 2h},
+     group_ownership: {"*": 8h}}}
   - {name: bugs, match: {tag: [bug], team: [technical, support]}, calendar: office,
-     targets: {first_response: {"*": 2h}, resolution: {urgent: 8h, low: null, "*": 2d}, requester_wait: {"*": 1d}},
+     targets: {first_response: {"*": 2h}, next_response: {low: 8h, "*": 30m}, resolution: {urgent: 8h, "*": 2d},
+     requester_wait: {"*": 1d}, agent_work: {"*": 6h}, group_ownership: {urgent: 1h, "*": 5h}},
      pause_on: {resolution: [on_hold]}}
   - {name: everyone, targets: {first_response: {urgent: 15m, high: 1h, "*": 4h}, next_response: {"*": 1h},
-     resolution: {urgent: 8h, "*": 3d}, agent_work: {"*": 12h}, requester_wait: {high: 8h, "*": 2d}}}
+     resolution: {urgent: 8h, "*": 3d}, agent_work: {"*": 12h}, requester_wait: {high: 8h, "*": 2d},
+     group_ownership: {"*": 10h}}}
+kpis: {escalation: {priorities: [urgent], teams: [technical]}}
 segments: [[source], [channel], [team], [priority], [agent], [brand], [tier], [tag], [team, priority], [tag, brand]]
 windows: [15m, 1h, 24h, 7d, 28d, 90d]
 """
@@ -166,7 +173,12 @@ async def survived(
 async def progressed(redis: Any, goal: int, worker: Service) -> None:
     async def there() -> bool:
         assert worker.running, worker.said()[-2000:]
-        return await applied(redis) >= goal
+        try:
+            return await applied(redis) >= goal
+        except ResponseError as busy:  # a batch that takes Redis more than five seconds, on a machine that is slow
+            if "BUSY" not in str(busy):
+                raise
+            return False
 
     await eventually(there, f"{goal} records are applied", timeout_s=120)
 
@@ -177,76 +189,74 @@ class Comparison:
     def __init__(self, api: httpx.Client, ledger: Ledger) -> None:
         self._api, self._ledger = api, ledger
         self.numbers = 0
+        self.again = 0
         self.cases = 0
         self.wrong: list[str] = []
 
     def everything(self, window: str, dimensions: Sequence[str] = (), segment: str = ALL) -> None:
         """All KPIs of one window and one segment."""
-        answer = self._get("/v1/kpis", window=window, segment=segment)
-        for kpi, reading in answer["kpis"].items():
-            self._kpi(kpi, {segment: reading}, dimensions, answer, only=segment)
+        self._agree(lambda fresh: self._everything(window, dimensions, segment, fresh))
 
     def rows(self, kpi: str, window: str, dimensions: Sequence[str]) -> None:
         """One KPI by every value of a segment, of the API and of the ledger."""
+        self._agree(lambda fresh: self._rows(kpi, window, dimensions, fresh))
+
+    def _agree(self, compare: Callable[[bool], None]) -> None:
+        """A promise may break between the worker's clock and the answer: what differs is asked for again."""
+        before = len(self.wrong)
+        compare(False)
+        for _ in range(2):
+            if len(self.wrong) > before:
+                del self.wrong[before:]
+                self.again += 1
+                compare(True)
+
+    def _everything(self, window: str, dimensions: Sequence[str], segment: str, fresh: bool) -> None:
+        answer = self._get("/v1/kpis", window=window, segment=segment)
+        known = self._known(answer, dimensions, fresh)
+        for kpi in {*answer["kpis"], *known}:
+            right = known.get(kpi, {}).get(segment, {})
+            self._same(f"{kpi} {window} {segment}", answer["kpis"].get(kpi, {}), right)
+
+    def _rows(self, kpi: str, window: str, dimensions: Sequence[str], fresh: bool) -> None:
         answer = self._get(f"/v1/kpis/{kpi}", window=window, by=",".join(dimensions))
-        self._kpi(kpi, {row["segment"]: row for row in answer["rows"]}, dimensions, answer)
+        known = self._known(answer, dimensions, fresh).get(kpi, {})
+        told = {row.pop("segment"): row for row in answer["rows"] if row.pop("values")}
+        for segment in {*known, *told}:
+            self._same(f"{kpi} {window} {segment}", told.get(segment, {}), known.get(segment, {}))
 
     def _get(self, path: str, **query: str) -> Any:
         answer = self._api.get(path, params=query)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def _kpi(
-        self,
-        kpi: str,
-        readings: dict[str, Any],
-        dimensions: Sequence[str],
-        answer: dict[str, Any],
-        only: str | None = None,
-    ) -> None:
-        start_us, end_us = edges(answer["window"], from_datetime(parse_rfc3339(answer["as_of"])))
-        known = self._ledger.read(dimensions, start_us, end_us)
-        parts = [None, *(part for name, part in known if name == kpi and part)]
-        wanted = {part: known.get((kpi, part), {}) for part in parts}
-        if kpi in WHOLE:
-            wanted[None] = wanted.get(WHOLE[kpi], {})
-        for part, rows in wanted.items():
-            for segment in {*rows, *readings} if only is None else {only}:
-                found = readings.get(segment, {})
-                found = found.get(part, {}) if part else found
-                self._same(f"{kpi} {part or ''} {answer['window']} {segment}", found, rows.get(segment, NONE))
+    def _known(self, answer: dict[str, Any], dimensions: Sequence[str], fresh: bool) -> Rows:
+        as_of_us = from_datetime(parse_rfc3339(answer["as_of"]))
+        return self._ledger.read(dimensions, *edges(answer["window"], as_of_us), as_of_us, fresh=fresh)
 
-    def _same(self, where: str, found: dict[str, Any], cases: Cases) -> None:
-        self.cases += cases.count
-        self._expect(where, "count", found.get("count", 0), cases.count)
-        if "hits" in found:
-            self._expect(where, "hits", found["hits"], cases.hits)
-            ratio = cases.hits / cases.count if cases.count and cases.hits is not None else None
-            self._expect(where, "ratio", found["ratio"], ratio, within=1e-6)
-        if "mean_s" in found:
-            self._duration(where, found, cases.clock)
-            self._duration(f"{where} business", found["business"], cases.business)
-
-    def _duration(self, where: str, found: dict[str, Any], cases: tuple[float, ...]) -> None:
-        if not cases:
-            assert found["mean_s"] is None, where
-            return
-        # Durations are kept in whole milliseconds, and percentiles in a sketch.
-        self._expect(where, "mean_s", found["mean_s"], cases[0], within=0.0016)
-        for share, wanted in zip(SHARES, cases[1:], strict=True):
-            self._expect(
-                where, f"p{share * 100:.0f}_s", found[f"p{share * 100:.0f}_s"], wanted, 0.0016 + 0.0101 * wanted
-            )
-
-    def _expect(self, where: str, what: str, found: Any, wanted: Any, within: float = 0.0) -> None:
-        self.numbers += 1
-        same = found == wanted if found is None or wanted is None else abs(found - wanted) <= within
-        if not same:
-            self.wrong.append(f"{where} {what}: the API says {found}, the ledger {wanted}")
+    def _same(self, where: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+        """Every leaf of both; what is not there is zero where it counts and null where it measures."""
+        for name in {*found, *wanted}:
+            said, right = found.get(name), wanted.get(name)
+            if isinstance(said, dict) or isinstance(right, dict):
+                self._same(f"{where} {name}", said or {}, right or {})
+                continue
+            self.numbers += 1
+            if isinstance(said, int) or isinstance(right, int):
+                said, right = said or 0, right or 0
+            if name == "count":
+                self.cases += abs(right)
+            alike = said == right if said is None or right is None else abs(said - right) <= within(name, right)
+            if not alike:
+                self.wrong.append(f"{where} {name}: the API says {said}, the ledger {right}")
 
 
-WHOLE = {"resolution_time": "full"}
-"""KPIs in parts whose own numbers are those of one part."""
+def within(name: str, right: float) -> float:
+    """How far a number may be off: durations are kept in whole milliseconds and percentiles in a sketch; means of
+    scores are rounded to six places and the net promoter score to three."""
+    if name in PERCENTILES:
+        return 0.0016 + 0.0101 * right
+    return {"mean_s": 0.0016, "mean": 2e-6, "ratio": 1e-9, "score": 6e-4}.get(name, 0.0)
 
 
 def edges(window: str, at_us: int) -> tuple[int, int]:
@@ -268,7 +278,7 @@ async def test_the_api_tells_what_sql_finds_in_the_log(
     assert copies >= 0.05
     assert out_of_order >= 0.05
 
-    redis = client.reader(redis_db)
+    redis = Redis.from_url(redis_db, socket_timeout=30)  # patient: Redis has other things to do
     try:
         worker = await survived(connection, redis, service, [early, late])
     finally:
@@ -286,14 +296,17 @@ async def test_the_api_tells_what_sql_finds_in_the_log(
         for window in DOCUMENT["windows"]:
             comparison.everything(window)
             for dimensions in DOCUMENT["segments"] if LARGE else DICE.sample(DOCUMENT["segments"], 4):
-                comparison.everything(window, dimensions, DICE.choice(ledger.segments(dimensions)))
-                for kpi in KPIS if LARGE else DICE.sample(sorted(KPIS), 2):
+                there = ledger.segments(dimensions)
+                for segment in there if LARGE else DICE.sample(there, 1):
+                    comparison.everything(window, dimensions, segment)
+                for kpi in DICE.sample(sorted(KPIS), 4 if LARGE else 2):
                     comparison.rows(kpi, window, dimensions)
     compared_us = clock.now_us()
     size = ", ".join(f"{number:,} {what}" for what, number in ledger.size().items())
     print(
         f"\n{size}; {copies:.1%} copies, {out_of_order:.1%} out of order; {KILLS} kills; "
-        f"{comparison.numbers:,} numbers of {comparison.cases:,} cases compared, {len(comparison.wrong)} wrong; "
+        f"{comparison.numbers:,} numbers of {comparison.cases:,} cases compared, {len(comparison.wrong)} wrong, "
+        f"{comparison.again} asked for again; "
         f"applied in {(applied_us - began_us) / 1e6:.0f} s, compared in {(compared_us - asked_us) / 1e6:.0f} s"
     )
     assert comparison.wrong[:20] == []

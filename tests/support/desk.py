@@ -38,7 +38,7 @@ DAY_US: Final = 24 * HOUR_US
 TEAMS: Final = {"support": 5, "billing": 3, "technical": 4, "onboarding": 2}
 TAGS: Final = ("login", "invoice", "bug", "shipping", "vip", "refund")
 CHANNELS: Final = ("email", "email", "chat", "web", "voice", "api")
-PEOPLE: Final = 0.03
+PEOPLE: Final = 0.06
 """Events about people, as a share of the tickets."""
 COPIED: Final = 0.06
 LATE: Final = 0.16
@@ -341,20 +341,23 @@ def _people(rng: Random, number: int, begins_us: int, until_us: int, name: str) 
     for at in range(number):
         events: list[_Told] = []
         tell = _teller("north", f"{name}-p{at}", events)
-        agent, colleague = (f"{team}-{rng.randrange(TEAMS[team])}" for team in rng.choices(list(TEAMS), k=2))
-        moments = sorted(rng.randrange(begins_us, until_us) for _ in range(2))
-        by, then = Actor(ActorKind.AGENT, agent), Actor(ActorKind.AGENT, colleague)
-        match rng.randrange(3):
+        (team, other) = rng.choices(list(TEAMS), k=2)
+        by = Actor(ActorKind.AGENT, f"{team}-{rng.randrange(TEAMS[team])}")
+        moments = sorted(rng.randrange(begins_us, until_us) for _ in range(4))
+        match rng.randrange(4):
             case 0:
-                tell(moments[0], Kind.KNOWLEDGE_CONTRIBUTED, actor=by)
+                tell(moments[0], Kind.KNOWLEDGE_CONTRIBUTED, actor=by, ticket=Attributes(team=team))
             case 1:
                 tell(moments[0], Kind.QUESTION_ASKED, actor=by)
                 if rng.random() < 0.8:
-                    tell(moments[1], Kind.QUESTION_ANSWERED, actor=then)
+                    then = Actor(ActorKind.AGENT, f"{other}-{rng.randrange(TEAMS[other])}")
+                    tell(moments[1], Kind.QUESTION_ANSWERED, actor=then, ticket=Attributes(team=other))
             case _:
-                tell(moments[0], Kind.AGENT_JOINED, actor=by)
-                if rng.random() < 0.3:
+                tell(moments[0], Kind.AGENT_JOINED, actor=by, ticket=Attributes(team=team))
+                if rng.random() < 0.5:
                     tell(moments[1], Kind.AGENT_LEFT, actor=by)
+                    if rng.random() < 0.3:
+                        tell(moments[2], Kind.AGENT_JOINED, actor=by)
         yield from events
 
 

@@ -1,7 +1,7 @@
--- Open hours as instants, from calendars as they are configured. semantics.md §0.2 and §b "DST": elapsed time is real time; a
--- local time that the clocks skip is an hour later, one that they repeat is the first.
--- In:  zone(calendar, zone), weekly(calendar, day, opens, closes), closed(calendar, day), override(calendar, day, opens, closes)
---      with intervals since midnight as opens and closes; an override without hours has nulls.
+-- Open hours as instants, from calendars as they are configured. Elapsed time is real time; a local time that the clocks
+-- skip is an hour later, one that they repeat is the first.
+-- In: zone(calendar, zone), weekly(calendar, day, opens, closes), closed(calendar, day), and
+--     override(calendar, day, opens, closes); intervals since midnight; an override without hours has nulls.
 
 create macro instant_us(local, zone) as
     case when timezone(zone, timezone(zone, local) - interval 1 hour) = local

@@ -1,5 +1,5 @@
 -- The log as it lies in the topic, read as facts; and the ticket as each fact leaves it.
--- semantics.md §a "Out-of-order / duplicate"; the order of facts is (occurred_at, sequence, event_id).
+-- The order of facts is (occurred_at, sequence, event_id).
 -- In: log(value), policy(place, name, calendar), match(place, dimension, accepted), business(calendar)
 
 create table fact as
@@ -90,33 +90,29 @@ select placed.*, fact.at_us, fact.kind, fact.source,
 from placed join fact using (key, n)
 window own as (partition by key order by n);
 
--- The first policy whose every demand is met, after each fact.
-create table promise as
-select key, n, min(place) as place
-from (
-    select state.key, state.n, policy.place
-    from state cross join policy left join match using (place)
-    group by all
-    having coalesce(bool_and(case match.dimension
-        when 'source' then list_contains(accepted, state.source)
-        when 'channel' then list_contains(accepted, state.channel)
-        when 'team' then list_contains(accepted, state.team)
-        when 'agent' then list_contains(accepted, state.agent)
-        when 'priority' then list_contains(accepted, state.priority)
-        when 'brand' then list_contains(accepted, state.brand)
-        when 'tier' then list_contains(accepted, state.tier)
-        when 'tag' then list_has_any(accepted, state.tags)
-    end or match.dimension is null), true)
-)
-group by key, n;
+-- The policies whose every demand is met after each fact; the first of them makes the promises.
+create table fits as
+select state.key, state.n, policy.place
+from state cross join policy left join match using (place)
+group by all
+having bool_and(match.dimension is null or coalesce(case match.dimension
+    when 'source' then list_contains(accepted, state.source)
+    when 'channel' then list_contains(accepted, state.channel)
+    when 'team' then list_contains(accepted, state.team)
+    when 'agent' then list_contains(accepted, state.agent)
+    when 'priority' then list_contains(accepted, state.priority)
+    when 'brand' then list_contains(accepted, state.brand)
+    when 'tier' then list_contains(accepted, state.tier)
+    when 'tag' then list_has_any(accepted, state.tags)
+end, false));
 
--- Business time: every stretch between two facts in the calendar that was in force (semantics.md §b "Schedule change
--- mid-ticket"), which is that of the policy, and without one the business calendar.
+create table promise as select key, n, min(place) as place from fits group by key, n;
+
+-- Business time: every stretch between two facts in the calendar that was in force, which is that of the policy, and
+-- without one the business calendar.
 create table stretch as
 select state.key, state.n, coalesce(policy.calendar, business.calendar) as calendar, at_us, until_us
 from state left join promise using (key, n) left join policy using (place) cross join business;
-
-create macro cumulated(opening, at_us) as opening.before_us + least(at_us, opening.closes_us) - opening.opens_us;
 
 create table open_time as
 with edge as (
@@ -165,11 +161,14 @@ select
     coalesce(fate.kind in ('ticket.deleted', 'ticket.merged'), false) as gone
 from ended
 left join clocked using (key)
-left join open_time on open_time.key = clocked.key and open_time.n = clocked.stretch_n and open_time.at_us = clocked.at_us
+left join open_time
+    on open_time.key = clocked.key and open_time.n = clocked.stretch_n and open_time.at_us = clocked.at_us
 left join born on born.key = ended.key
 left join fate on fate.key = ended.key;
 
 -- Every case that a KPI counts: when, in the state after which fact, and what. Each family fills it in its own file.
+-- part is the place in the API's answer; hit is true, false or neither; since_us is what an age begins with.
 create table tally (
-    kpi varchar, part varchar, key varchar, n bigint, at_us bigint, hit boolean, clock_us bigint, business_us bigint
+    kpi varchar, part varchar, key varchar, n bigint, at_us bigint, hit boolean, clock_us bigint, business_us bigint,
+    amount double, who varchar, since_us bigint
 );

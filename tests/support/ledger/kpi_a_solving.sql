@@ -1,5 +1,4 @@
--- tickets_created, tickets_solved, reopen_rate, resolution_time. semantics.md §a: "Ticket volume", "First resolution",
--- "Full resolution", "Reopen rate", "Delete"; ADR 0006 for which solve counts.
+-- tickets_created, tickets_solved, net_flow, reopen_rate, resolution_time. docs/adr/0006 says which solve counts.
 
 insert into tally by name
 select 'tickets_created' as kpi, key, created_n as n, created_us as at_us
@@ -38,3 +37,7 @@ select 'resolution_time' as kpi, 'full' as part, key, solved.last_n as n, last_u
     greatest(0, last_us - created_us) as clock_us, greatest(0, worked_us - created_worked_us) as business_us
 from solved join ticket using (key) join worked on worked.key = solved.key and worked.n = solved.last_n
 where created_us is not null and ticket.status in ('solved', 'closed');
+
+insert into tally by name
+select 'net_flow' as kpi, key, n, at_us, if(kpi = 'tickets_created', 1, -1) as amount
+from tally where kpi in ('tickets_created', 'tickets_solved');
