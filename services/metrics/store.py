@@ -367,12 +367,12 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
             layout.bucket_key(partition, resolution, start_s, segment),
             delta.expires[resolution, start_s, segment],
             start_s + _WIDTHS_S[resolution] <= over_s,
-            *_flat((field, amount) for field, amount in amounts.items() if amount),
+            *_columns(amounts),
         ]
         for (resolution, start_s, segment), amounts in delta.buckets.items()
     ]
     add += [
-        [layout.gauge_key(partition, segment), "", False, *_flat((cell, n) for cell, n in amounts.items() if n)]
+        [layout.gauge_key(partition, segment), "", False, *_columns(amounts)]
         for segment, amounts in delta.gauge.items()
     ]
     return {
@@ -395,6 +395,13 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
             *("swept", after.swept),
         ],
     }
+
+
+def _columns(amounts: dict[str, int]) -> tuple[list[str], list[int]]:
+    """The fields that change, and by how much. As many to add as to take back is no change."""
+    if 0 in amounts.values():
+        amounts = {field: amount for field, amount in amounts.items() if amount}
+    return list(amounts), list(amounts.values())
 
 
 def _flat(pairs: Iterable[tuple[object, object]]) -> Iterator[object]:

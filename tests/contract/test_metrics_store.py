@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis import exceptions
 
-from schemas.instant import to_datetime
+from schemas.instant import SECOND_US, to_datetime
 from schemas.sla import SlaEvent, SlaKind, SlaMetric
 from schemas.state import Entry, Fact, Ticket, TimerState, bucket_key, gauge_key, outbox_key, pack, timers_key
 from schemas.ticket import Kind
@@ -152,6 +152,29 @@ async def test_redis_holds_counters_lists_and_the_outbox_where_readers_look(redi
     await store.apply(0, following, following.after(None, AT_US), taken_back)
     assert await redis.exists(key) == 0, "a counter at zero is not kept"
     assert await redis.exists(gauge_key(0, "all")) == 0
+    await redis.aclose()
+
+
+async def test_a_bucket_of_thousands_of_fields_adds_up_and_one_that_is_emptied_late_still_ends(redis_db: str) -> None:
+    redis: Any = client.writer(redis_db)
+    store = RedisStore(redis)
+    bucket = ("1h", 1_799_999_200, "all")
+    key = bucket_key(0, *bucket)
+    position = await store.claim(0)
+    for sign in (1, 1, -1, -1):
+        following = position.after(None, AT_US + 2 * 3600 * SECOND_US)  # the hour is over from the second step on
+        changes = Delta(
+            buckets={bucket: {f"Rx{cell}": sign * (cell % 7 + 2**51 // 4) for cell in range(2500)}},
+            expires={bucket: EXPIRES_S},
+        )
+        await store.apply(0, position, following, changes)
+        position = following
+        if following.step == 2:
+            held = await redis.hgetall(key)
+            assert len(held) == 2501
+            assert held[b"Rx2499"] == b"%d" % (2 * (2499 % 7 + 2**51 // 4))
+    assert list(await redis.hgetall(key)) == [b"@"], "readers that kept it are told that it changed"
+    assert await redis.expiretime(key) == EXPIRES_S
     await redis.aclose()
 
 
