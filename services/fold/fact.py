@@ -12,8 +12,8 @@ from schemas.ticket import DONE, ActorKind, Attributes, Kind, Rating, TicketEven
 from services.kpi.catalogue import MILLION
 
 _PLAIN = ("status", "priority", "channel", "team", "agent", "brand", "tier", "tags", "requester", "organisation")
-_UPPER_SHARE = 0.75
-"""4 and 5 of 1–5 are satisfied (semantics.md, CSAT): the scale's points from three quarters of its length up."""
+_UPPER_FROM = 0.6
+"""The upper 40 per cent of a scale are satisfied, as the contract of the event says: above this share of its length."""
 
 _ASIDE: Final = {
     Kind.KNOWLEDGE_CONTRIBUTED: "article",
@@ -80,7 +80,7 @@ def _actor(event: TicketEvent) -> ActorKind | None:
 def _positive(rating: Rating) -> bool:
     if rating.positive is not None:
         return rating.positive
-    return rating.score >= rating.worst + _UPPER_SHARE * (rating.best - rating.worst)
+    return rating.score > rating.worst + _UPPER_FROM * (rating.best - rating.worst)
 
 
 def _by(event: TicketEvent) -> str | None:

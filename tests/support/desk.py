@@ -318,6 +318,8 @@ class _Life:
         elif rng.random() < 0.4:
             good = rng.random() < 0.8
             rating = Rating(score=float(good), best=1.0, positive=good)
+        elif rng.random() < 0.3:
+            rating = Rating(score=float(rng.randint(0, 10)), best=10.0)
         else:
             rating = Rating(score=float(rng.randint(1, 5)), best=5.0, worst=1.0)
         self._tell(kind, actor=Actor(ActorKind.CUSTOMER), rating=rating)

@@ -126,8 +126,8 @@ def _ticket(events: list[TicketEvent]) -> Facts:
         if event.kind is Kind.CSAT_RECEIVED and event.rating:
             positive = event.rating.positive
             if positive is None:
-                upper = event.rating.worst + 0.75 * (event.rating.best - event.rating.worst)
-                positive = event.rating.score >= upper
+                upper = event.rating.worst + 0.6 * (event.rating.best - event.rating.worst)
+                positive = event.rating.score > upper
             rating = (event.occurred_at, attributes(), positive)
 
     facts = Facts()

@@ -77,6 +77,17 @@ class Desk:
         return reading(KPIS[kpi], total, gauges, self.position.clock_us // SECOND_US)
 
 
+@pytest.mark.parametrize(
+    ("score", "worst", "best", "hits"),
+    [(4, 1, 5, 1), (3, 1, 5, 0), (3, 0, 5, 0), (4, 0, 5, 1), (7, 0, 10, 1), (6, 0, 10, 0), (5, 1, 7, 1), (1, 0, 1, 1)],
+)
+def test_the_upper_40_per_cent_of_any_scale_are_satisfied(score: float, worst: float, best: float, hits: int) -> None:
+    desk, story = Desk(), Story()
+    answer = story.tell(5, Kind.CSAT_RECEIVED, rating=Rating(score, best, worst))
+    desk.hears(story.created(), answer, minute=5)
+    assert (desk.reads("csat")["hits"], desk.reads("csat")["count"]) == (hits, 1)
+
+
 def test_a_promise_counts_as_broken_when_the_clock_passes_it_and_not_before() -> None:
     desk, story = Desk(), Story()
     desk.hears(story.created(team="a"), minute=0)
