@@ -29,10 +29,13 @@ with done as (
     select key, n, at_us from fact
     where kind = 'message.added' and visibility = 'public' and author = 'agent'
       and not exists (from retracted where retracted.key = fact.key and retracted.message = fact.message)
-), silence as (  -- from one update to the next, or to the solve
+), rest as (  -- also of a ticket that is first seen solved
+    select key, n, at_us from state
+    where status in ('solved', 'closed') and coalesce(was not in ('solved', 'closed'), true)
+), silence as (  -- from one update to the next, or until nothing is to be told any more
     select key, n as start_n, at_us, next_n as end_n
     from (select *, lead(n) over (partition by key order by n) as next_n
-          from (select *, true as says from update union all select *, false from done))
+          from (select *, true as says from update union all select *, false from rest))
     where says
 ), stay as (  -- with a team, from its getting the ticket or the ticket's reopening; not where nobody saw it come
     select key, n as start_n, team, (
@@ -63,7 +66,7 @@ where created_us is not null and (status not in ('solved', 'closed') or exists (
 union all
 select key, metric, start_n, end_n
 from silence cross join (values ('periodic_update'), ('pausable_update')) as m (metric)
-where not exists (from done where done.key = silence.key and done.n = end_n and done.at_us = silence.at_us)
+where not exists (from rest where rest.key = silence.key and rest.n = end_n and rest.at_us = silence.at_us)
 union all
 select stay.key, 'group_ownership', start_n, end_n
 from stay join state since on since.key = stay.key and since.n = start_n
