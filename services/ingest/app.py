@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
-from fastapi import FastAPI
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from schemas.failure import NotNow
@@ -15,6 +14,7 @@ from services import clock
 from services.config.document import Document
 from services.config.duration import seconds
 from services.config.environment import Environment
+from services.config.reload import Prepare, Reload, Take
 from services.ingest import dedupe as memory
 from services.ingest import routes
 from services.ingest.address import networks
@@ -22,12 +22,9 @@ from services.ingest.dedupe import Dedupe
 from services.ingest.direct import Direct
 from services.ingest.door import Door
 from services.ingest.intake import MAX_IN_FLIGHT, Intake, Sender, TopicNames
-from services.ingest.limit import Limit
 from services.ingest.measures import Measures
-from services.ingest.public_keys import PublicKeys
 from services.ingest.source import ready
 from services.ingest.spool import Spool, drain
-from services.ingest.verify import keys_url
 from services.operate import garbage, logs, openapi, probes, problem
 from services.operate.health import Health, Note
 from services.operate.server import Server
@@ -55,15 +52,12 @@ def build(
     max_in_flight: int = MAX_IN_FLIGHT,
     read_deadline_s: float | None = None,
     spool: Spool | None = None,
-) -> FastAPI:
+) -> Direct:
     """The HTTP app. At most ``max_in_flight`` deliveries wait for Kafka at a time. Without a ``spool`` no source's
     webhooks are accepted while Kafka is away.
 
     Raises ``ConfigInvalid`` with a line for each source that cannot work.
     """
-    sources = ready(document)
-    urls = {name: url for name, source in sources.items() if (url := keys_url(source.scheme))}
-    by_url = {url: PublicKeys(url, steady) for url in urls.values()}
     intake = Intake(
         sender,
         dedupe,
@@ -75,9 +69,7 @@ def build(
         spool,
     )
     door = Door(
-        sources=sources,
-        limits={name: Limit(source.max_per_s, source.max_concurrent) for name, source in sources.items()},
-        keys={name: by_url[url] for name, url in urls.items()},
+        sources=ready(document),
         proxies=networks(environment.trusted_proxies.split(",")),
         intake=intake,
         measures=measures,
@@ -144,16 +136,24 @@ async def serve(
         if spool is not None:
             await spool.close()
         raise
+    reload = Reload(
+        environment.config,
+        document,
+        _prepared(app, spool is None and environment.spool_max_bytes > 0),
+        registry,
+        health,
+    )
     connecting = asyncio.create_task(_connected(producer, stop), name="kafka-connect")
+    reloading = asyncio.create_task(reload.run(stop), name="configuration")
     draining = None if spool is None else asyncio.create_task(drain(spool, producer), name="spool-drain")
     try:
         log.info("listening", url=server.url, sources=sorted(document.sources))
         started(server.url)
-        await _stopped(stop, draining)
+        await _stopped(stop, [task for task in (draining, reloading) if task is not None])
     finally:
         health.draining = True
         await server.stop()
-        for task in filter(None, (connecting, draining)):
+        for task in filter(None, (connecting, draining, reloading)):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         if spool is not None:
@@ -181,6 +181,22 @@ async def _connected(producer: Producer, stop: asyncio.Event) -> None:
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
 
 
+def _prepared(app: Direct, needs_spool: bool) -> Prepare:
+    """Makes the sources of a changed document ready. A request that is being answered keeps the source that it began
+    with. With ``needs_spool`` this process has opened no spool, since no source asked for one."""
+
+    def prepare(changed: Document) -> Take:
+        sources = ready(changed)
+
+        def take() -> list[str]:
+            app.follow(sources)
+            return [f"sources.{name}.spool" for name, source in sources.items() if needs_spool and source.spools]
+
+        return take
+
+    return prepare
+
+
 async def _spool(environment: Environment, document: Document, measures: Measures) -> Spool | None:
     """The spool where a source needs one, or where an earlier process left one to be drained."""
     folder, most = environment.spool(), environment.spool_max_bytes
@@ -196,12 +212,14 @@ def _kafka_problem(producer: Producer, spool: Spool | None) -> str | Note | None
     return away if spool is None else Note(f"{away} Webhooks of sources that spool are taken.")
 
 
-async def _stopped(stop: asyncio.Event, draining: asyncio.Task[None] | None) -> None:
-    """Returns when ``stop`` is set. Draining never ends by itself: what it raises is a bug, and raised here."""
+async def _stopped(stop: asyncio.Event, working: Sequence[asyncio.Task[None]]) -> None:
+    """Returns when ``stop`` is set. The tasks never end before by themselves: what they raise is a bug, and raised
+    here."""
     waiting = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({waiting, draining} if draining else {waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if draining is not None and draining.done():
-            draining.result()
+        await asyncio.wait({waiting, *working}, return_when=asyncio.FIRST_COMPLETED)
+        for task in working:
+            if task.done():
+                task.result()
     finally:
         waiting.cancel()

@@ -8,12 +8,14 @@ same route, so that it is documented like any other; both ways end in ``Door.ans
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.ingest.door import Door
+from services.ingest.source import Ready
 from services.operate.problem import Problem, Unexpected
 
 
@@ -23,10 +25,18 @@ class Direct(FastAPI):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._short: dict[str, ASGIApp] = {}
+        self._door: Door | None = None
 
     def pass_webhooks_to(self, door: Door) -> None:
         """From now on, POSTs to ``/webhooks/<source>`` of the door's sources go to ``door``."""
+        self._door = door
         self._short = {f"/webhooks/{name}": Unexpected(_Way(door, name)) for name in door.sources}
+
+    def follow(self, sources: Mapping[str, Ready]) -> None:
+        """Takes webhooks of these sources, as they are now, from the next request on."""
+        assert self._door is not None, "no door yet"
+        self._door.follow(sources)
+        self.pass_webhooks_to(self._door)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         short = self._short.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None

@@ -25,7 +25,7 @@ from services.ingest.public_keys import PublicKeys
 from services.ingest.source import Ready
 from services.ingest.spool import Full as SpoolFull
 from services.ingest.spool import Unwritable
-from services.ingest.verify import Outcome, Verdict, verify
+from services.ingest.verify import Outcome, Verdict, keys_url, verify
 from services.operate.logs import Sampled
 from services.operate.problem import Problem
 
@@ -38,13 +38,14 @@ _WHY: Final[Mapping[type[NotNow], Fate]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Door:
-    """Takes the webhooks of all sources. It knows ASGI and no web framework: see ``services.ingest.direct``."""
+    """Takes the webhooks of all sources. It knows ASGI and no web framework: see ``services.ingest.direct``.
+
+    A request is taken by its source as it was when the request came; :meth:`follow` is for those that come after.
+    """
 
     sources: Mapping[str, Ready]
-    limits: Mapping[str, Limit]
-    keys: Mapping[str, PublicKeys]
     proxies: Sequence[Network]
     intake: Intake
     measures: Measures
@@ -53,6 +54,21 @@ class Door:
     max_body_bytes: int
     read_deadline_s: float
     lines: Sampled = field(default_factory=Sampled)
+    _limits: dict[str, Limit] = field(default_factory=dict)
+    _keys: dict[str, PublicKeys] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.follow(self.sources)
+
+    def follow(self, sources: Mapping[str, Ready]) -> None:
+        """Takes the webhooks of these sources from now on. What a source has spent of its limits stays spent."""
+        limits, urls = {}, {}
+        for name, source in sources.items():
+            limits[name] = self._limits.get(name) or Limit(source.max_per_s, source.max_concurrent)
+            limits[name].change(source.max_per_s, source.max_concurrent)
+            if url := keys_url(source.scheme):
+                urls[url] = self._keys.get(url) or PublicKeys(url, self.steady)
+        self.sources, self._limits, self._keys = sources, limits, urls
 
     def known(self, name: str, scope: Scope) -> Ready:
         """The source of this name, if it takes requests from where this one comes from. Raises ``Problem``."""
@@ -72,7 +88,7 @@ class Door:
         """Takes a POST for the source ``name``: the answer once Kafka or the spool has it. Raises ``Problem``."""
         began_s = self.steady()
         source = self.known(name, scope)
-        limit = self.limits[name]
+        limit = self._limits[name]
         try:
             limit.enter()
         except Full as full:
@@ -125,7 +141,7 @@ class Door:
     async def _proved(self, source: Ready, scope: Scope, headers: Mapping[str, str], body: bytes, at: datetime) -> None:
         query = dict(QueryParams(scope["query_string"])) if scope["query_string"] else {}
         target = _target(source, scope) if source.public_url else ""
-        keys = self.keys.get(source.name)
+        keys = self._keys_of(source)
 
         def verdict() -> Verdict:
             known = keys.known if keys is not None else None
@@ -142,6 +158,13 @@ class Door:
         if found.outcome is not Outcome.ACCEPTED:
             raise self._refused(_unproved(found.outcome, source), source.name, found.outcome)
         self.measures.secret(source.name, found.secret_index).inc()
+
+    def _keys_of(self, source: Ready) -> PublicKeys | None:
+        url = keys_url(source.scheme)
+        if not url:
+            return None
+        # A source that was taken out while its request was read is still asked for by this one.
+        return self._keys.get(url) or PublicKeys(url, self.steady)
 
     async def _taken(self, delivery: Delivery, source: Ready) -> Receipt:
         try:

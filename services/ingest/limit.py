@@ -27,6 +27,11 @@ class Limit:
         self._saved = 0.0
         self._at_s = -math.inf
 
+    def change(self, per_s: int, concurrent: int) -> None:
+        """Other limits from now on; who is inside stays inside, and is counted."""
+        self._per_s = per_s
+        self._concurrent = concurrent
+
     def enter(self) -> None:
         """One request, before its body is read. Raises :class:`Full`; otherwise :meth:`leave` must follow."""
         if self._inside >= self._concurrent:
