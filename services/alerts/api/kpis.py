@@ -18,7 +18,7 @@ from services.kpi import schema
 from services.kpi.catalogue import KPIS, Kpi
 from services.kpi.change import change
 from services.kpi.reader import Compared
-from services.kpi.window import DAY_S, HOUR_S, finest
+from services.kpi.window import DAY_S, HOUR_S, Resolution, finest
 from services.operate.problem import Problem
 
 router = APIRouter(prefix="/v1/kpis", tags=["kpis"])
@@ -159,7 +159,7 @@ async def series(
     if step_s > window_s:
         raise _bad_step(f"no longer than the window, {window}.", None)
     if window_s / step_s > MOST_POINTS:
-        shortest = f"{-(-window_s // MOST_POINTS)}s"
+        shortest = _shortest(window_s, at_us // SECOND_US, parts.kpis.kept)
         raise _bad_step(f"a window of {window} has at most {MOST_POINTS} points: at least {shortest}.", shortest)
     at_s = at_us // SECOND_US
     width = finest(at_s - (at_s - window_s) // step_s * step_s, parts.kpis.kept)
@@ -209,6 +209,17 @@ async def _compared(
 
 def _edges(compare: str, found: Compared) -> dict[str, Any]:
     return {"ago": compare, "from": to_rfc3339(found.start_us), "to": to_rfc3339(found.end_us)}
+
+
+def _shortest(window_s: int, at_s: int, kept: tuple[Resolution, ...]) -> str:
+    """The shortest step that a window is answered in: with few enough points, and of whole buckets."""
+    least_s = -(-window_s // MOST_POINTS)
+    for width_s in (resolution.width_s for resolution in kept):
+        step_s = least_s + -least_s % width_s
+        width = finest(at_s - (at_s - window_s) // step_s * step_s, kept)
+        if width is None or step_s % width.width_s == 0:
+            return f"{step_s}s"
+    return f"{least_s}s"
 
 
 def _bad_step(detail: str, shortest: str | None) -> Problem:
