@@ -56,13 +56,65 @@ class Evidence(Struct, frozen=True, omit_defaults=True):
     url: str | None = None
 
 
+class Cause(StrEnum):
+    """What explains a change of a KPI against an earlier window."""
+
+    LOAD_ON_EVERYBODY = "load_on_everybody"
+    """More work than before, and everybody moved alike."""
+    LOAD_ON_ONE = "load_on_one"
+    """One part has more work than before, and drives the change."""
+    MIX = "mix"
+    """Other work than before: the shares of the parts moved, and not how each one fares."""
+    ONE_PART = "one_part"
+    """One part drives the change, without more work than the others got."""
+    EVERYWHERE = "everywhere"
+    """Everybody moved alike, without more work."""
+    AS_BEFORE = "as_before"
+    """It was no better before: a level, not a change."""
+    UNCLEAR = "unclear"
+    """No part stands out, and they did not move alike."""
+    TOO_FEW = "too_few"
+    NOTHING_TO_COMPARE = "nothing_to_compare"
+
+
+class Part(Struct, frozen=True, omit_defaults=True):
+    """What one segment brings to the change: ``volume`` by its share of the work, ``rate`` by how it fares, both in the
+    unit of what changed. ``now`` and ``then`` are its own; of a percentile the share of cases above the whole's one
+    before."""
+
+    segment: str
+    volume: float
+    rate: float
+    now: float | None = None
+    then: float | None = None
+
+
+class Why(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What explains a KPI: ``said`` is for people. ``now`` and ``then`` are the statistic over a window of ``window_s``
+    seconds and the one that ended ``ago_s`` earlier; ``parts`` are the largest of the cut ``by``."""
+
+    cause: Cause
+    said: str
+    window_s: Number
+    ago_s: Number
+    now: float | None = None
+    then: float | None = None
+    by: str | None = None
+    parts: tuple[Part, ...] = ()
+    created: Number | None = None
+    created_then: Number | None = None
+    backlog: Number | None = None
+    backlog_then: Number | None = None
+
+
 class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An alert as it stands.
 
     ``fingerprint`` names what it is about (for SLA alerts the timer instance, for rules rule and segment) and is stable
     over its life. ``labels`` are what routes match. ``breached_at`` is when the promise broke, ``detected_at`` when we
-    knew. Of rules: ``value`` was observed when the alert last changed, ``baseline`` is what it was compared with, both in
-    seconds, as a share or as a number; ``query`` is the path of the query API that shows it.
+    knew. Of rules: ``value`` was observed when the alert last changed, ``baseline`` is what it was compared with, both
+    in seconds, as a share or as a number; ``query`` is the path of the query API that shows it, ``why`` what explained
+    it when it fired.
     """
 
     alert_id: str
@@ -89,6 +141,7 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     value: float | None = None
     baseline: float | None = None
     query: str | None = None
+    why: Why | None = None
 
 
 class AlertEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):

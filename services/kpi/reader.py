@@ -51,6 +51,16 @@ class Compared:
     rows: list[tuple[str, dict[str, Reading], dict[str, Reading]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What the buckets of one segment hold, ``now`` and ``then``, each with what stood at the end (the gauges)."""
+
+    now: Fields
+    now_stood: Fields
+    then: Fields
+    then_stood: Fields
+
+
 class KpiReader:
     """Windows of KPIs, as any number of processes may read them. Calls may raise ``NotNow``."""
 
@@ -85,6 +95,22 @@ class KpiReader:
         when it cannot be told from them. What stands now, such as the backlog, is read as it was at its end: as it is
         now, less what came and went since.
         """
+        found = await self.sums(segments, window_s, ago_s, at_us, kpis)
+        if found is None:
+            return None
+        (start_us, end_us), sums = found
+        at_s = at_us // SECOND_US
+        rows = [
+            (segment, readings(kpis, one.now, one.now_stood, at_s), readings(kpis, one.then, one.then_stood, None))
+            for segment, one in sums.items()
+        ]
+        return Compared(start_us, end_us, rows)
+
+    async def sums(
+        self, segments: Sequence[str], window_s: int, ago_s: int, at_us: int, kpis: Collection[Kpi]
+    ) -> tuple[tuple[int, int], dict[str, Sums]] | None:
+        """What :meth:`compared` is read from, by segment, with the edges of the earlier window in µs; of more than a
+        few segments only what ``kpis`` need."""
         at_s = at_us // SECOND_US
         then = earlier(window_s, ago_s, at_s, self.kept)
         if then is None:
@@ -92,11 +118,12 @@ class KpiReader:
         start_s, end_s = then
         ended, since = self._places(start_s, end_s, at_s), self._places(end_s, at_s + 1, at_s)
         spans = [self._ending(at_us, window_s), ended, since, _PRESENT]
-        rows = []
-        for segment, (now, before, later, gauges) in (await self._totals(segments, spans, _cells(kpis))).items():
-            earlier_gauges = bucket.stood(gauges, later)
-            rows.append((segment, readings(kpis, now, gauges, at_s), readings(kpis, before, earlier_gauges, None)))
-        return Compared(start_s * SECOND_US, end_s * SECOND_US, rows)
+        totals = await self._totals(segments, spans, _cells(kpis))
+        found = {
+            segment: Sums(now, gauges, before, bucket.stood(gauges, later))
+            for segment, (now, before, later, gauges) in totals.items()
+        }
+        return (start_s * SECOND_US, end_s * SECOND_US), found
 
     async def by(self, kpi: Kpi, dimensions: Sequence[str], window_s: int, at_us: int) -> list[tuple[str, Reading]]:
         """One KPI for every value of ``dimensions`` that has counted anything: ``(segment, reading)``, sorted."""

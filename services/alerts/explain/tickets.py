@@ -1,0 +1,88 @@
+"""The tickets that show what an alert of a rule says: those whose promises are broken or in danger, the worst first.
+
+Read from the lists of timers, which are in order of their deadlines: the first page is the worst there is, however many
+tickets are open. Tickets without a promise are in no such list, and are not named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote
+
+from schemas.alert import Evidence
+from schemas.sla import SlaMetric
+from schemas.state import Ticket, TimerState
+from services.alerts import evidence
+from services.config.document import Source
+from services.config.rule import ALL
+from services.kpi.catalogue import Kpi
+from services.state.timers import TimerList
+
+MOST: Final = 5
+_LOOKED_AT: Final = 100
+_ANY: Final = tuple(SlaMetric)
+_METRICS: Final[Mapping[str, tuple[SlaMetric, ...]]] = {
+    "first_response_time": (SlaMetric.FIRST_RESPONSE,),
+    "next_response_time": (SlaMetric.NEXT_RESPONSE,),
+    "resolution_time": (SlaMetric.RESOLUTION,),
+    "requester_wait_time": (SlaMetric.REQUESTER_WAIT,),
+    "agent_work_time": (SlaMetric.AGENT_WORK,),
+    **dict.fromkeys(
+        (
+            *("backlog", "unassigned_backlog", "oldest_ticket_age", "open_breached", "net_flow"),
+            *("sla_attainment", "sla_breach_rate"),
+        ),
+        _ANY,
+    ),
+}
+"""The promises that tell of a KPI; of other KPIs no ticket is evidence."""
+
+
+class Worst:
+    """Calls may raise ``NotNow``."""
+
+    def __init__(self, timers: TimerList) -> None:
+        self._timers = timers
+
+    async def of(self, kpi: Kpi, statistic: str, segment: str, sources: Mapping[str, Source]) -> tuple[Evidence, ...]:
+        """Up to :data:`MOST` tickets of ``segment``: broken promises, the longest overdue first, then those in danger,
+        the soonest first."""
+        metrics = _METRICS.get(kpi.name, ())
+        named = [metric for metric in metrics if statistic.startswith(f"by_metric.{metric.value}.")] or metrics
+        wanted = {} if segment == ALL else evidence.values(segment)
+        found: dict[tuple[str, str], Evidence] = {}
+        if not named:
+            return ()
+        for state in (TimerState.BREACHED, TimerState.AT_RISK):
+            page = await self._timers.page(
+                [state],
+                metric=named[0] if len(named) == 1 else None,
+                team=wanted.get("team") or None,
+                limit=_LOOKED_AT,
+            )
+            for listed in page.timers:
+                ticket = listed.ticket
+                if len(found) < MOST and all(holds(ticket, name, value) for name, value in wanted.items()):
+                    found[ticket.source, ticket.ticket_id] = Evidence(
+                        ticket.source, ticket.ticket_id, _url(sources, ticket)
+                    )
+            if len(found) >= MOST:
+                break
+        return tuple(found.values())
+
+
+def holds(ticket: Ticket, dimension: str, value: str) -> bool:
+    """Whether the ticket has this value; an empty one means none."""
+    if dimension == "source":
+        return ticket.source == value
+    if dimension == "tag":
+        return value in ticket.who.tags
+    return (getattr(ticket.who, dimension) or "") == value
+
+
+def _url(sources: Mapping[str, Source], ticket: Ticket) -> str | None:
+    source = sources.get(ticket.source)
+    if source is None or source.ticket_url is None:
+        return None
+    return source.ticket_url.replace("{ticket_id}", quote(ticket.ticket_id, safe=""))
