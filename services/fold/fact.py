@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from msgspec import UNSET
 
 from schemas.instant import from_datetime
 from schemas.state import Fact, Stated
-from schemas.ticket import DONE, ActorKind, Attributes, Kind, Rating, TicketEvent, Visibility
+from schemas.ticket import DONE, ActorKind, Kind, Rating, TicketEvent, Visibility
 from services.kpi.catalogue import MILLION
 
-_PLAIN = ("status", "priority", "channel", "team", "agent", "brand", "tier", "tags", "requester", "organisation")
 _UPPER_FROM = 0.6
 """The upper 40 per cent of a scale are satisfied, as the contract of the event says: above this share of its length."""
 
@@ -34,23 +33,13 @@ def subject(event: TicketEvent) -> str:
 
 def fact(event: TicketEvent) -> Fact:
     """The fact of ``event``. What the change object says outranks the snapshot that came with it."""
-    stated = _stated(event.ticket)
-    if event.status is not None:
-        stated["status"] = event.status.to
-    if event.priority is not None:
-        stated["priority"] = event.priority.to
-    if event.assignment is not None:
-        if event.assignment.agent is not UNSET:
-            stated["agent"] = event.assignment.agent
-        if event.assignment.team is not UNSET:
-            stated["team"] = event.assignment.team
     message, tags, rating = event.message, event.tags, event.rating
     return Fact(
         at_us=from_datetime(event.occurred_at),
         sequence=event.sequence,
         event_id=bytes.fromhex(event.event_id.replace("-", "")),
         kind=event.kind,
-        stated=Stated(**stated),
+        stated=_stated(event),
         actor=message.author if message is not None else _actor(event),
         visibility=message.visibility if message is not None else None,
         message_id=message.id if message is not None else None,
@@ -66,11 +55,25 @@ def fact(event: TicketEvent) -> Fact:
     )
 
 
-def _stated(attributes: Attributes) -> dict[str, Any]:
-    stated = {name: value for name in _PLAIN if (value := getattr(attributes, name)) is not UNSET}
-    if attributes.created_at is not UNSET:
-        stated["created_us"] = from_datetime(attributes.created_at)
-    return stated
+def _stated(event: TicketEvent) -> Stated:
+    told, status, priority, assigned = event.ticket, event.status, event.priority, event.assignment
+    agent, team = told.agent, told.team
+    if assigned is not None:
+        agent = assigned.agent if assigned.agent is not UNSET else agent
+        team = assigned.team if assigned.team is not UNSET else team
+    return Stated(
+        status=status.to if status is not None else told.status,
+        priority=priority.to if priority is not None else told.priority,
+        channel=told.channel,
+        team=team,
+        agent=agent,
+        brand=told.brand,
+        tier=told.tier,
+        tags=told.tags,
+        requester=told.requester,
+        organisation=told.organisation,
+        created_us=from_datetime(told.created_at) if told.created_at is not UNSET else UNSET,
+    )
 
 
 def _actor(event: TicketEvent) -> ActorKind | None:

@@ -51,7 +51,7 @@ def reckoned(before: Ticket, ticket: Ticket, at_us: int, promises: Promises, rul
     does decides that: rules that were edited meanwhile change nothing of a timer that stands (:func:`reevaluated`
     does). While a ticket is deleted or merged its clocks stand still, so that a restored one goes on where it was.
     """
-    ticket.timers = _broken_before(before, at_us)
+    ticket.timers = broken_before(before, at_us)
     earlier: Promises | None = promises
     if before.facts == 0 or before.gone is not None:
         earlier = None
@@ -60,7 +60,7 @@ def reckoned(before: Ticket, ticket: Ticket, at_us: int, promises: Promises, rul
     return _attributed(_advanced(before, ticket, at_us, promises, earlier, rules), ticket)
 
 
-def _broken_before(before: Ticket, at_us: int) -> tuple[Timer, ...]:
+def broken_before(before: Ticket, at_us: int) -> tuple[Timer, ...]:
     """The timers with every promise that broke before this fact recorded, under those who held the ticket then."""
     timers = before.timers
     for place, timer in enumerate(timers):

@@ -6,20 +6,17 @@ folding a list is stepping through it, so any order of arrival ends in the state
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from msgspec import UNSET, structs
 
 from schemas.sla import SlaMetric
-from schemas.state import Cycle, Fact, Gone, Mark, Rated, Ticket
+from schemas.state import Cycle, Fact, Gone, Mark, Rated, Ticket, Who
 from schemas.ticket import DONE, ActorKind, Kind, Status, Visibility
 from services.fold import flow, sla
 from services.fold.flow import Flow
-from services.fold.rules import Promise, Rules
-
-_PLAIN: Final = ("channel", "team", "agent", "priority", "brand", "tier")
+from services.fold.rules import Rules
 
 _TELLS_OF_SOLVING: Final = frozenset({Kind.CREATED, Kind.STATUS_CHANGED})
 """A ticket first seen solved in passing (a comment on it, say) was solved at a time we do not know."""
@@ -41,15 +38,22 @@ def step(ticket: Ticket, fact: Fact, rules: Rules) -> tuple[Ticket, list[Flow]]:
 
     Pure: ``ticket`` is left as it was. A fact that :func:`needs_history` has its full effect only in a fold.
     """
-    after, flows = _stepped(ticket, fact, rules)
-    return after, flows if after.gone is None else flow.counted(after, flows)
+    return steps(ticket, (fact,), rules)
 
 
-def _stepped(ticket: Ticket, fact: Fact, rules: Rules) -> tuple[Ticket, list[Flow]]:
+def steps(ticket: Ticket, facts: Iterable[Fact], rules: Rules) -> tuple[Ticket, list[Flow]]:
+    """:func:`step` for one fact after the other."""
     flows: list[Flow] = []
-    after = copy.copy(ticket)
-    after.last = fact.order
-    after.facts += 1
+    reckoned = False
+    for fact in facts:
+        ticket = _stepped(ticket, fact, rules, flows, reckoned)
+        reckoned = True
+    return ticket, flows if ticket.gone is None else flow.counted(ticket, flows)
+
+
+def _stepped(ticket: Ticket, fact: Fact, rules: Rules, flows: list[Flow], reckoned: bool) -> Ticket:
+    """``reckoned``: the timers of ``ticket`` are those that these very rules give it."""
+    after = structs.replace(ticket, last=fact.order, facts=ticket.facts + 1)
     if ticket.facts == 0:
         after.seen_us = fact.at_us
     after.imported = ticket.imported or fact.imported
@@ -59,7 +63,7 @@ def _stepped(ticket: Ticket, fact: Fact, rules: Rules) -> tuple[Ticket, list[Flo
         flow.aside(after, fact, rules, flows)
         if fact.kind in _STAFFING:
             flow.staffed(ticket, after, fact.at_us, flows)
-        return after, flows
+        return after
     _existence(after, fact)
     if after.who is not ticket.who:
         flow.handed(ticket, after, fact, rules)
@@ -68,20 +72,42 @@ def _stepped(ticket: Ticket, fact: Fact, rules: Rules) -> tuple[Ticket, list[Flo
     _holding(ticket, after, fact.at_us)
     _solving(ticket, after, fact, rules, flows)
     _standing(ticket, after, fact.at_us)
-    promises = rules.promises(after.source, after.who)
     if fact.kind is Kind.MESSAGE_ADDED and fact.message_id not in after.withdrawn:
-        _message(after, fact, promises, rules, flows)
+        _message(after, fact, rules, flows)
     elif fact.kind is Kind.MESSAGE_RETRACTED and fact.message_id is not None:
         after.withdrawn = tuple(sorted({*after.withdrawn, fact.message_id}))
     elif fact.kind is Kind.CSAT_RECEIVED and fact.positive is not None:
         after.rated = Rated(fact.at_us, after.who, fact.positive)
     elif fact.kind in _TOLD:
         flow.told(after, fact, rules, flows)
-    after.timers = sla.reckoned(ticket, after, fact.at_us, promises, rules)
+    if reckoned and _undisturbed(ticket, after):
+        after.timers = sla.broken_before(ticket, fact.at_us)
+        if after.timers is not ticket.timers:
+            flow.overdue(ticket, after, fact.at_us, flows)
+        return after
+    after.timers = sla.reckoned(ticket, after, fact.at_us, rules.promises(after.source, after.who), rules)
     flow.superseded(ticket, after, flows)
     flow.moved(ticket, after, fact.at_us, flows)
     flow.overdue(ticket, after, fact.at_us, flows)
-    return after, flows
+    return after
+
+
+def _undisturbed(before: Ticket, after: Ticket) -> bool:
+    """Whether a fact changed nothing that a clock or a gauge looks at, as most facts do not: what the timers do stays
+    as it is, though time itself may have broken a promise meanwhile."""
+    return (
+        after.status is before.status
+        and after.who is before.who
+        and after.first_reply is before.first_reply
+        and after.awaiting_us == before.awaiting_us
+        and after.cycles == before.cycles
+        and after.updates is before.updates
+        and after.holding is before.holding
+        and after.statuses is before.statuses
+        and after.created_us == before.created_us
+        and after.born is before.born
+        and after.gone is before.gone
+    )
 
 
 def fold(source: str, ticket_id: str, facts: Sequence[Fact], rules: Rules) -> tuple[Ticket, list[Flow]]:
@@ -89,9 +115,8 @@ def fold(source: str, ticket_id: str, facts: Sequence[Fact], rules: Rules) -> tu
     the KPIs as it goes."""
     ticket = Ticket(source, ticket_id, withdrawn=_withdrawn(facts))
     flows: list[Flow] = []
-    for fact in facts:
-        ticket, more = _stepped(ticket, fact, rules)
-        flows += more
+    for number, fact in enumerate(facts):
+        ticket = _stepped(ticket, fact, rules, flows, number > 0)
     return ticket, flow.counted(ticket, flows)
 
 
@@ -123,18 +148,25 @@ def _attributes(after: Ticket, fact: Fact) -> None:
         after.requester = stated.requester
     if stated.organisation is not UNSET:
         after.organisation = stated.organisation
-    changed: dict[str, Any] = {
-        name: value
-        for name in _PLAIN
-        if (value := getattr(stated, name)) is not UNSET and value != getattr(after.who, name)
-    }
-    tags = tuple(sorted(stated.tags)) if stated.tags is not UNSET else after.who.tags
+    after.who = _told_of(after.who, fact)
+
+
+def _told_of(who: Who, fact: Fact) -> Who:
+    """The attributes after ``fact``: the very same record where it says nothing new."""
+    stated = fact.stated
+    channel = who.channel if stated.channel is UNSET else stated.channel
+    team = who.team if stated.team is UNSET else stated.team
+    agent = who.agent if stated.agent is UNSET else stated.agent
+    priority = who.priority if stated.priority is UNSET else stated.priority
+    brand = who.brand if stated.brand is UNSET else stated.brand
+    tier = who.tier if stated.tier is UNSET else stated.tier
+    tags = who.tags
+    if stated.tags is not UNSET and stated.tags != tags:
+        tags = tuple(sorted(stated.tags))
     if fact.tags_added or fact.tags_removed:
         tags = tuple(sorted((set(tags) | set(fact.tags_added)) - set(fact.tags_removed)))
-    if tags != after.who.tags:
-        changed["tags"] = tags
-    if changed:
-        after.who = structs.replace(after.who, **changed)
+    now = Who(channel, team, agent, priority, brand, tier, tags)
+    return who if now == who else now
 
 
 def _existence(after: Ticket, fact: Fact) -> None:
@@ -215,7 +247,7 @@ def _closed(cycle: Cycle, at_us: int) -> Cycle:
     return Cycle(cycle.number - (cycle.since_us == at_us), None)
 
 
-def _message(after: Ticket, fact: Fact, promises: dict[SlaMetric, Promise], rules: Rules, flows: list[Flow]) -> None:
+def _message(after: Ticket, fact: Fact, rules: Rules, flows: list[Flow]) -> None:
     if fact.visibility is not Visibility.PUBLIC:
         return
     if fact.actor is ActorKind.AGENT and after.status not in DONE:
@@ -233,7 +265,7 @@ def _message(after: Ticket, fact: Fact, promises: dict[SlaMetric, Promise], rule
             after.first_reply = _measured(after, fact.at_us, rules)
     elif fact.actor is ActorKind.CUSTOMER and after.awaiting_us is None and not fact.opening:
         after.awaiting_us = fact.at_us
-        promise = promises.get(SlaMetric.NEXT_RESPONSE)
+        promise = rules.promises(after.source, after.who).get(SlaMetric.NEXT_RESPONSE)
         if after.first_reply is not None or (promise is not None and promise.from_first_message):
             after.cycles += 1
     elif fact.actor is ActorKind.BOT and not opening:

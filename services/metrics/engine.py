@@ -26,7 +26,7 @@ from schemas.state import (
 from services.fold import terms
 from services.fold.flow import Flow
 from services.fold.rules import Rules
-from services.fold.ticket import fold, needs_history, step
+from services.fold.ticket import fold, needs_history, steps
 from services.kpi.cuts import Cuts, named
 from services.kpi.window import Resolution
 from services.metrics.announce import announce
@@ -137,10 +137,7 @@ class Engine:
         rules = self._rules
         in_order = fresh[0].order > before.last and fresh[0].at_us >= before.settled_us
         if in_order and not any(needs_history(fact) for fact in fresh):
-            ticket, flows = step(before, fresh[0], rules)
-            for fact in fresh[1:]:
-                ticket, more = step(ticket, fact, rules)
-                flows += more
+            ticket, flows = steps(before, fresh, rules)
             return ticket, flows, []
         tally.refolds += 1
         rules = terms.kept(before, rules)

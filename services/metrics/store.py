@@ -362,22 +362,25 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
         at_s = after.clock_us // SECOND_US
         zadd.append([layout.segments_key(partition), *_flat((at_s, segment) for segment in touched)])
     over_s = before.clock_us // SECOND_US
+    columns, column_of = _columns([*delta.buckets.values(), *delta.gauge.values()])
+    prefix = layout.bucket_prefix(partition)
     add = [
         [
-            layout.bucket_key(partition, resolution, start_s, segment),
+            f"{prefix}{resolution}:{start_s}:{segment}",
             delta.expires[resolution, start_s, segment],
             start_s + _WIDTHS_S[resolution] <= over_s,
-            *_columns(amounts),
+            column_of[id(amounts)],
         ]
         for (resolution, start_s, segment), amounts in delta.buckets.items()
     ]
     add += [
-        [layout.gauge_key(partition, segment), "", False, *_columns(amounts)]
+        [layout.gauge_key(partition, segment), "", False, column_of[id(amounts)]]
         for segment, amounts in delta.gauge.items()
     ]
     return {
         "set": [[_ticket(partition, key), placed(entry)] for key, entry in delta.entries.items()],
         "push": [[_facts(partition, key), *map(placed, facts)] for key, facts in delta.facts.items()],
+        "columns": columns,
         "add": add,
         "zrem": zrem,
         "zadd": zadd,
@@ -397,11 +400,19 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
     }
 
 
-def _columns(amounts: dict[str, int]) -> tuple[list[str], list[int]]:
-    """The fields that change, and by how much. As many to add as to take back is no change."""
-    if 0 in amounts.values():
-        amounts = {field: amount for field, amount in amounts.items() if amount}
-    return list(amounts), list(amounts.values())
+def _columns(changed: Iterable[dict[str, int]]) -> tuple[list[list[Any]], dict[int, int]]:
+    """What buckets change by, as ``[fields, amounts]``, and the place of each by its ``id``: many buckets change by the
+    same. As many to add as to take back is no change."""
+    columns: list[list[Any]] = []
+    places: dict[int, int] = {}
+    for amounts in changed:
+        if id(amounts) not in places:
+            kept = amounts
+            if 0 in amounts.values():
+                kept = {field: amount for field, amount in amounts.items() if amount}
+            columns.append([list(kept), list(kept.values())])
+            places[id(amounts)] = len(columns)  # counted as Lua counts, from one
+    return columns, places
 
 
 def _flat(pairs: Iterable[tuple[object, object]]) -> Iterator[object]:

@@ -39,7 +39,9 @@ from services.stream.dead_letter import from_record
 from services.stream.producer import Producer
 from services.stream.record import Outgoing, Record
 
-BATCH: Final = 4000
+ROUND: Final = 8000
+"""Records in memory at once, shared by the partitions: when behind, all of them are worked on side by side."""
+LEAST: Final = 200
 DUE: Final = 1000
 _TICK_S: Final = 0.05
 _COMMIT_S: Final = 5.0
@@ -102,7 +104,7 @@ class Worker:
                 self._health.beat("metrics-loop", _BEAT_S)
                 await self._adopt()
                 await self._take_over()
-                batches = await self._consumer.fetch(BATCH)
+                batches = await self._consumer.fetch(max(LEAST, ROUND // max(1, len(self._held))))
                 began_s = clock.steady_s()
                 await self._absorb_all(batches)
                 if batches:

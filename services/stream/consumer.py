@@ -80,10 +80,17 @@ class BatchConsumer:
         self._fresh.clear()
         return fresh
 
-    async def fetch(self, max_records: int, timeout_ms: int = LONG_POLL_MS) -> dict[int, list[Record]]:
-        """The next records by partition, at once or within ``timeout_ms``; empty when there are none."""
-        batches: Mapping[TopicPartition, Iterable[Any]]
-        batches = await self._client.getmany(timeout_ms=timeout_ms, max_records=max_records)
+    async def fetch(self, each: int, timeout_ms: int = LONG_POLL_MS) -> dict[int, list[Record]]:
+        """The next records, up to ``each`` of every partition, at once or within ``timeout_ms``; empty when there are
+        none. Left to itself the client hands out one partition after the other, as far as its records go."""
+        batches: dict[TopicPartition, list[Any]] = await self._client.getmany(timeout_ms=timeout_ms, max_records=each)
+        if sum(map(len, batches.values())) >= each:
+            for tp in self._client.assignment():
+                left = each - len(batches.get(tp, ()))
+                if left > 0:
+                    more = await self._client.getmany(tp, timeout_ms=0, max_records=left)
+                    for messages in more.values():
+                        batches.setdefault(tp, []).extend(messages)
         return {tp.partition: [record_of(message) for message in messages] for tp, messages in batches.items()}
 
     async def ends(self, partition: int) -> tuple[int, int]:

@@ -32,7 +32,8 @@ for _, change in ipairs(changes.push) do
   end
 end
 for _, change in ipairs(changes.add) do
-  local key, fields, amounts = change[1], change[4], change[5]
+  local key, column = change[1], changes.columns[change[4]]
+  local fields, amounts = column[1], column[2]
   local found, sums, size, gone = false, {}, 0, {}
   for from = 1, #fields, MOST do
     local till = math.min(from + MOST - 1, #fields)
