@@ -196,12 +196,11 @@ def _advanced(
             if taken_up:  # what was promised anew while it was done counts from here
                 standing_timer = _retargeted(standing_timer, promise, at_us, rules)
         current.append(standing_timer)
-    if earlier is not None:
-        current += [
-            _kept_up(timer, ticket, at_us, rules)
-            for metric, timer in standing.items()
-            if metric not in earlier  # nobody promises it now, nor did before this fact: the rules were edited
-        ]
+    for metric, timer in standing.items():
+        edited = earlier is not None and metric not in earlier  # nobody promised it before this fact either
+        left = _unpromised(timer, ticket, at_us, rules, edited=edited)
+        if left is not None:
+            (kept if left.cycle < cycle_of(metric, ticket) else current).append(left)
     return (*(timer for timer in kept if _still_counts(timer, ticket)), *current)
 
 
@@ -211,10 +210,15 @@ def _still_counts(timer: Timer, ticket: Ticket) -> bool:
     return age <= CYCLES_KEPT if timer.breached_us is not None else age <= 1
 
 
-def _kept_up(timer: Timer, ticket: Ticket, at_us: int, rules: Rules) -> Timer:
+def _unpromised(timer: Timer, ticket: Ticket, at_us: int, rules: Rules, *, edited: bool) -> Timer | None:
+    """The newest timer of a metric that nobody promises now: what has ended stays as it ended, also what ends with the
+    very fact that withdraws the promise. What is still open is gone with the promise, unless only the rules were
+    ``edited``."""
     now = natural(timer.metric, ticket, rules.given(timer))
-    if now.cycle > timer.cycle:
+    if now.cycle > timer.cycle or now.mode is Mode.MET:
         return _switched(timer, Mode.MET, at_us, rules)
+    if timer.mode is Mode.MET or not edited:
+        return None
     return _switched(timer, now.mode, at_us, rules) if now.mode not in (None, timer.mode) else timer
 
 

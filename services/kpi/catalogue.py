@@ -387,7 +387,8 @@ KPIS: Final[dict[str, Kpi]] = {
             "Timer instances that ended in the window, over those and the ones that broke in it. An instance counts "
             "once: as kept at the instant of its fulfilment, or as broken at the instant it broke, in the segment that "
             "held the ticket then; one that runs counts as broken when its time is up, and otherwise not at all. "
-            "Instances of merged and deleted tickets, and promises that are no longer made, count in neither.",
+            "Instances of merged and deleted tickets count in neither, nor do those that were still open when their "
+            "promise was withdrawn, which is when another policy applies.",
             tuple(metric.value for metric in SlaMetric),
             "metric",
         ),

@@ -11,6 +11,7 @@ from schemas.instant import SECOND_US, to_datetime
 from schemas.sla import SlaMetric
 from schemas.ticket import Actor, ActorKind, Attributes, Kind, Merge, Priority, Rating, Status, TicketEvent, Visibility
 from services.fold.fact import fact, subject
+from services.fold.rules import Rules
 from services.kpi import bucket
 from services.kpi.catalogue import AMOUNTS, GAUGES, KPIS, Cell, Shape, broken, kept
 from services.kpi.reading import reading, readings
@@ -35,8 +36,8 @@ segments: [[team]]
 class Desk:
     """The worker's core over a store in memory."""
 
-    def __init__(self) -> None:
-        self.store, self.engine = MemoryStore(), Engine(RULES, resolutions([86_400]))
+    def __init__(self, terms: Rules = RULES) -> None:
+        self.store, self.engine = MemoryStore(), Engine(terms, resolutions([86_400]))
         self.position = asyncio.run(self.store.claim(0))
 
     def hears(self, *events: TicketEvent, minute: float) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.instant import from_datetime
 from schemas.sla import SlaKind, SlaMetric
 from schemas.state import Mode, Timer
 from schemas.ticket import ActorKind, Attributes, Kind, Merge, Message, Priority, Status, Visibility
 from services.fold import sla
 from tests.support.story import MINUTE_US, Story, at, rules
 from tests.unit.test_announce import Watch
+from tests.unit.test_kpis import Desk
 
 RULES = rules(
     """
@@ -213,3 +215,66 @@ def test_a_ticket_that_is_handed_round_for_ever_keeps_a_bounded_memory() -> None
         watch.look(13 + number * 200)
     assert len(watch.entry.ticket.timers) <= 3 * (sla.CYCLES_KEPT + 3)
     assert len(watch.notices) <= 3 * (sla.CYCLES_KEPT + 5)
+
+
+WITHDRAWN = rules(
+    """
+sla_policies:
+  - {name: bugs, match: {team: [support]}, targets: {resolution: {"*": 1d}}}
+  - {name: everyone, targets: {next_response: {"*": 1h}, periodic_update: {"*": 1h}}}
+  - {name: desk, match: {team: [billing]}, targets: {group_ownership: {"*": 2h}}}
+"""
+)
+NEXT = SlaMetric.NEXT_RESPONSE
+
+
+def verdicts(story: Story, metric: SlaMetric) -> dict[str, int]:
+    """How many promises of a metric were kept and broken, as the worker's core counts them."""
+    desk = Desk(WITHDRAWN)
+    for event in story.events:
+        desk.hears(event, minute=(from_datetime(event.occurred_at) - at(0)) / MINUTE_US)
+    found = desk.reads("sla_attainment")["by_metric"][metric.value]
+    return {"count": found["count"], "kept": found["hits"]}
+
+
+def answered(minute: float) -> Story:
+    """A question of minute 20 that is answered then, and a ticket that another team gets afterwards."""
+    story = Story()
+    story.created()
+    story.reply(10)
+    story.asks(20)
+    story.reply(minute)
+    story.assigned(minute + 10, team="support")
+    return story
+
+
+@pytest.mark.parametrize(("minute", "kept"), [(30, 1), (100, 0)])
+def test_a_promise_that_was_kept_or_broken_stays_so_when_the_next_policy_does_not_make_it(
+    minute: float, kept: int
+) -> None:
+    story = answered(minute)
+    assert verdicts(story, NEXT) == {"count": 1, "kept": kept}
+    story.asks(200)
+    assert verdicts(story, NEXT) == {"count": 1, "kept": kept}
+    story.assigned(210, team=None)
+    story.reply(220)
+    assert verdicts(story, NEXT) == {"count": 2, "kept": kept + 1}
+
+
+def test_a_promise_that_is_withdrawn_while_it_stands_was_neither_kept_nor_broken() -> None:
+    story = answered(30)
+    story.assigned(50, team=None)
+    story.asks(60)
+    story.assigned(70, team="support")
+    story.reply(80)
+    assert verdicts(story, NEXT) == {"count": 1, "kept": 1}
+
+
+def test_a_promise_that_ends_with_the_very_event_that_withdraws_it_was_kept() -> None:
+    story = Story()
+    story.created(0, team="billing")
+    story.assigned(30, team="support")
+    assert verdicts(story, OWNERSHIP) == {"count": 1, "kept": 1}
+    story.assigned(40, team="billing")
+    story.assigned(170, team="support")
+    assert verdicts(story, OWNERSHIP) == {"count": 2, "kept": 1}
