@@ -69,7 +69,7 @@ class Fact(Struct, frozen=True, array_like=True):
     """A TicketEvent reduced to what the fold needs. ``event_id`` is the 16 bytes of the UUID.
 
     ``by`` is the agent who acted, where a KPI asks who did. ``amount`` is a CES answer (1 to 7), an NPS answer (0 to
-    10) or a QA score (0 to 1), in millionths.
+    10) or a QA score (0 to 1), in millionths. ``handed``: it tells of the team's getting or losing the ticket.
     """
 
     at_us: int
@@ -89,6 +89,7 @@ class Fact(Struct, frozen=True, array_like=True):
     imported: bool = False
     by: str | None = None
     amount: int | None = None
+    handed: bool = False
 
     @property
     def order(self) -> Order:

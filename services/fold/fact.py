@@ -52,6 +52,7 @@ def fact(event: TicketEvent) -> Fact:
         imported=event.imported,
         by=_by(event),
         amount=_amount(event.kind, rating) if rating is not None else None,
+        handed=event.assignment is not None and event.assignment.team is not UNSET,
     )
 
 

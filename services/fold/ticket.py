@@ -69,7 +69,7 @@ def _stepped(ticket: Ticket, fact: Fact, rules: Rules, flows: list[Flow], reckon
         flow.handed(ticket, after, fact, rules)
     if after.status is not ticket.status:
         flow.stayed(ticket, after, fact.at_us, rules)
-    _holding(ticket, after, fact.at_us)
+    _holding(ticket, after, fact)
     _solving(ticket, after, fact, rules, flows)
     _standing(ticket, after, fact.at_us)
     if fact.kind is Kind.MESSAGE_ADDED and fact.message_id not in after.withdrawn:
@@ -210,16 +210,16 @@ def _solving(before: Ticket, after: Ticket, fact: Fact, rules: Rules, flows: lis
             after.reopened_us = fact.at_us
 
 
-def _holding(before: Ticket, after: Ticket, at_us: int) -> None:
+def _holding(before: Ticket, after: Ticket, fact: Fact) -> None:
     """A stay with a team runs until another team has the ticket, none has, or it is done. A reopened ticket begins
     another one (Zendesk's group ownership). A stay whose beginning nobody saw is not one."""
-    held = after.holding
+    held, at_us = after.holding, fact.at_us
     if after.status in DONE or after.who.team is None:
         after.holding = _closed(held, at_us)
     elif after.born and not before.born and after.created_us is not None:
         after.holding = _opened(held, after.created_us)
     elif after.who.team != before.who.team:
-        if after.born or before.who.team is not None:
+        if after.born or before.who.team is not None or fact.handed:
             after.holding = _opened(held, at_us)
     elif before.status in DONE:
         after.holding = _opened(held, at_us)

@@ -7,7 +7,7 @@ import pytest
 from schemas.instant import from_datetime
 from schemas.sla import SlaKind, SlaMetric
 from schemas.state import Mode, Timer
-from schemas.ticket import ActorKind, Attributes, Kind, Merge, Message, Priority, Status, Visibility
+from schemas.ticket import ActorKind, Assignment, Attributes, Kind, Merge, Message, Priority, Status, Visibility
 from services.fold import sla
 from tests.support.story import MINUTE_US, Story, at, rules
 from tests.unit.test_announce import Watch
@@ -184,6 +184,22 @@ def test_a_stay_whose_beginning_nobody_saw_is_not_timed_and_the_next_one_is() ->
     assert timers(story, OWNERSHIP) == []
     story.assigned(20, team="billing")
     assert [(t.cycle, t.since_us) for t in timers(story, OWNERSHIP)] == [(1, at(20))]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_team_that_is_seen_to_get_a_ticket_begins_a_stay_though_nobody_knows_who_had_it(before: bool) -> None:
+    story = Story()
+    if before:
+        story.tell(0, Kind.UPDATED, ticket=Attributes(status=Status.OPEN))
+    story.assigned(10, team="billing")
+    story.assigned(20, agent="a1")
+    assert [(t.cycle, t.since_us) for t in timers(story, OWNERSHIP)] == [(1, at(10))]
+
+
+def test_an_agent_that_gets_a_ticket_tells_nothing_of_since_when_the_team_has_it() -> None:
+    story = Story()
+    story.tell(10, Kind.ASSIGNMENT_CHANGED, assignment=Assignment(agent="a1"), ticket=Attributes(team="billing"))
+    assert timers(story, OWNERSHIP) == []
 
 
 def test_what_a_team_owes_is_chosen_apart_from_what_is_promised_to_the_customer() -> None:

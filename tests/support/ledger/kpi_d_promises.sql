@@ -43,9 +43,11 @@ with done as (
         where later.key = held.key and later.n > held.n
           and (later.team is distinct from held.team or later.status in ('solved', 'closed'))) as end_n
     from (select *, lag(team) over (partition by key order by n) as old_team from state) held join ticket using (key)
+    join fact using (key, n)
     where team is not null and coalesce(held.status not in ('solved', 'closed'), true) and (
         n = born_n or was in ('solved', 'closed')
-        or team is distinct from old_team and (n > born_n or old_team is not null))
+        or team is distinct from old_team and (
+            n > born_n or old_team is not null or json_exists(value, '$.assignment.team')))
 )
 -- A ticket that is reopened without ever having been answered is owed its first reply again, as its other promises.
 select ticket.key, 'first_response' as metric, created_n as start_n, case
@@ -102,12 +104,12 @@ with legs as (
 select ruled.*, (status is null or status not in ('solved', 'closed') or metric in ('next_response', 'periodic_update'))
     and not exists (
         from absence where absence.key = ruled.key and ruled.n >= since_n and ruled.n < coalesce(back_n, ruled.n + 1))
-    and not case when exists (from pause where pause.place = ruled.place and pause.metric = ruled.metric)
+    and not coalesce(case when exists (from pause where pause.place = ruled.place and pause.metric = ruled.metric)
         then exists (
             from pause
             where pause.place = ruled.place and pause.metric = ruled.metric and pause.status = ruled.status)
         when metric = 'agent_work' then status in ('pending', 'on_hold')
-        when metric in ('requester_wait', 'pausable_update') then status = 'pending' else false end as runs
+        when metric in ('requester_wait', 'pausable_update') then status = 'pending' end, false) as runs
 from ruled;
 
 create table timer_clock as  -- open hours of each calendar that had passed at each instant
