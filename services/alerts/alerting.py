@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from urllib.parse import quote
 
 from schemas.alert import Alert, AlertEvent, AlertState
 from schemas.instant import from_datetime
 from schemas.sla import SlaEvent
 from services.alerts import delivery, route, state
+from services.alerts.oncall import Roster
 from services.alerts.state import Refusal, Step
 from services.alerts.store import AlertStore
 from services.config.document import Document, Route, Source
@@ -30,20 +32,27 @@ class Alerting:
         self._store = store
         self._heard = heard
         self._routes: Sequence[Route] = document.routes
+        self.roster = Roster(document)
         self._sources: Mapping[str, Source] = document.sources
         self._receivers = frozenset(document.receivers)
         self._now = now
 
     def follow(self, document: Document) -> None:
-        """Routes and links are those of ``document`` from now on; a route to a receiver that nobody serves yet, since
-        receivers are set up at the start, is left out."""
-        self._routes = [one for one in document.routes if one.receiver in self._receivers]
+        """Routes, schedules and links are those of ``document`` from now on; receivers that nobody serves yet, since
+        they are set up at the start, are left out."""
+        self._routes = document.routes
+        self.roster = Roster(document)
         self._sources = document.sources
 
     @property
     def routes(self) -> Sequence[Route]:
-        """Those that count now."""
-        return self._routes
+        """Those that count now, each to one receiver: a schedule is whoever is on call at present."""
+        at_us = from_datetime(self._now())
+        return [
+            found.model_copy(update={"receiver": receiver, "schedule": None})
+            for found in self._routes
+            for receiver in self._reached(found.to, at_us)
+        ]
 
     async def announced(self, event: SlaEvent) -> Step | None:
         """Carries out what an SLA event means; ``None`` when it is old news."""
@@ -91,11 +100,16 @@ class Alerting:
     async def _audience(self, step: Step) -> list[str]:
         """Those whose routes fit; of an end also those who heard of the alert when they still did: a ticket that went
         to another team must not leave the first team's incident open."""
-        to = list(route.receivers(self._routes, step.after))
+        at_us = from_datetime(step.after.updated_at)
+        reached = partial(self._reached, at_us=at_us)
+        to = list(route.receivers(self._routes, step.after, reached))
         if step.after.state is AlertState.RESOLVED and step.before is not None:
-            to += route.receivers(self._routes, step.before)
+            to += route.receivers(self._routes, step.before, reached)
             to += sorted(await self._store.heard_by(step.after.alert_id) & self._receivers)
         return list(dict.fromkeys(to))
+
+    def _reached(self, name: str, at_us: int) -> tuple[str, ...]:
+        return tuple(to for to in self.roster.reached_by(name, at_us) if to in self._receivers)
 
     def _url(self, event: SlaEvent) -> str | None:
         source = self._sources.get(event.source)

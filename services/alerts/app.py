@@ -23,6 +23,7 @@ from services.alerts.api import (
     deliveries,
     explain,
     kpis,
+    oncall,
     receivers,
     rules,
     stream,
@@ -108,6 +109,7 @@ def build(
     app.include_router(alerts.router, dependencies=GUARDS)
     app.include_router(deliveries.router, dependencies=GUARDS)
     app.include_router(receivers.router, dependencies=GUARDS)
+    app.include_router(oncall.router, dependencies=GUARDS)
     app.include_router(rules.router, dependencies=GUARDS)
     app.include_router(configuration.router, dependencies=GUARDS)
     app.include_router(probes.router(health, registry))

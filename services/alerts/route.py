@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from schemas.alert import Alert, AlertEvent, AlertState
@@ -19,9 +19,17 @@ class Worth(StrEnum):
     """It ends an alert that this receiver never heard of, or announces what is no longer so."""
 
 
-def receivers(routes: Sequence[Route], alert: Alert) -> tuple[str, ...]:
-    """The receivers of every route that fits, each once, in the order of the routes."""
-    return tuple(dict.fromkeys(route.receiver for route in routes if matches(route, alert)))
+def itself(name: str) -> tuple[str, ...]:
+    """A receiver is reached by its name."""
+    return (name,)
+
+
+def receivers(
+    routes: Sequence[Route], alert: Alert, reached: Callable[[str], tuple[str, ...]] = itself
+) -> tuple[str, ...]:
+    """The receivers of every route that fits, each once, in the order of the routes. ``reached`` are those that a
+    receiver or a schedule stands for."""
+    return tuple(dict.fromkeys(to for route in routes if matches(route, alert) for to in reached(route.to)))
 
 
 def matches(route: Route, alert: Alert) -> bool:

@@ -10,6 +10,7 @@ from services.cli import (
     doctor,
     explain,
     normalise,
+    oncall,
     receivers,
     replay,
     rules,
@@ -45,6 +46,7 @@ app.command("replay")(replay.replay)
 app.add_typer(dlq.commands, name="dlq")
 app.command("explain")(explain.explain)
 app.add_typer(receivers.commands, name="receivers")
+app.command("oncall")(oncall.oncall)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 app.command("version")(version.version)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from schemas.instant import SECOND_US
+from services import clock
 from services.cli import settings
 from services.cli.settings import AsJson, print_json
 from services.config.document import ConfigInvalid, load
+
+_AHEAD_US: Final = 8 * 7 * 86_400 * SECOND_US
+"""How far ahead gaps in on-call schedules are looked for."""
 
 
 def check(
@@ -22,7 +27,8 @@ def check(
 ) -> None:
     """Validate a configuration as every service will read it. Exit code 1 and a line for each problem.
 
-    A ${NAME} is a problem when the environment does not set NAME. Nothing is started or changed.
+    A ${NAME} is a problem when the environment does not set NAME. So is a time in the next eight weeks at which nobody
+    is on call, by a schedule that does not say who then takes alerts. Nothing is started or changed.
 
     \b
     Examples:
@@ -41,6 +47,7 @@ def check(
 
 def problems(path: Path, variables: Mapping[str, str]) -> list[str]:
     """A line for each thing that some service could not work with, ``where: what``."""
+    from services.alerts import oncall
     from services.alerts.notify import channels
     from services.fold import rules
     from services.ingest import source
@@ -54,4 +61,5 @@ def problems(path: Path, variables: Mapping[str, str]) -> list[str]:
         rules.compiled(document)
     except ConfigInvalid as exc:
         found += exc.problems
-    return found
+    now_us = clock.now_us()
+    return found + oncall.gap_problems(oncall.Roster(document), now_us, now_us + _AHEAD_US)

@@ -21,6 +21,8 @@ from services.config.duration import percent, seconds
 from services.config.receiver import Receiver, Url
 from services.config.rule import AnyRule, cut_problem
 from services.config.rule import problems as rule_problems
+from services.config.schedule import Schedule, Somebody
+from services.config.schedule import problems as schedule_problems
 
 _RULE_PLACE = re.compile(r"^rules\[\d+\](?:\.[a-z_]+(?:\[\d+\])?)*(?=: )")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -133,10 +135,23 @@ class KpiChoices(_Part):
 
 
 class Route(_Part):
-    """Alerts whose labels match go to ``receiver``; an empty match takes all. Every matching route is used."""
+    """Alerts whose labels match go to ``receiver``, or to whoever is on call by ``schedule``; an empty match takes all.
+    Every matching route is used."""
 
-    receiver: str
+    receiver: str | None = None
+    schedule: str | None = None
     match: dict[str, tuple[str, ...]] = {}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Route:
+        if (self.receiver is None) == (self.schedule is None):
+            raise ValueError("give either receiver, or schedule (whoever is on call)")
+        return self
+
+    @property
+    def to(self) -> str:
+        """The receiver or the schedule."""
+        return self.receiver or self.schedule or ""
 
 
 class Document(_Part):
@@ -153,6 +168,8 @@ class Document(_Part):
     kpis: KpiChoices = KpiChoices()
     rules: tuple[AnyRule, ...] = Field((), max_length=500)
     receivers: dict[Name, Receiver] = {}
+    people: dict[Name, Somebody] = {}
+    schedules: dict[Name, Schedule] = {}
     routes: tuple[Route, ...] = ()
     api_tokens: tuple[SecretStr, ...] = ()
     board_url: Url | None = None
@@ -171,9 +188,13 @@ class Document(_Part):
             if policy.name in {other.name for other in self.sla_policies[:number]}:
                 problems.append(f"{where}.name: '{policy.name}' is used twice; names identify a policy in alerts")
         for number, route in enumerate(self.routes):
-            if route.receiver not in self.receivers:
+            if route.receiver is not None and route.receiver not in self.receivers:
                 there = ", ".join(self.receivers) or "none"
                 problems.append(f"routes[{number}].receiver: no receiver '{route.receiver}' (there is: {there})")
+            if route.schedule is not None and route.schedule not in self.schedules:
+                there = ", ".join(self.schedules) or "none"
+                problems.append(f"routes[{number}].schedule: no schedule '{route.schedule}' (there is: {there})")
+        problems += schedule_problems(self.people, self.schedules, self.receivers)
         for number, segment in enumerate(self.segments):
             if not segment or len(set(segment)) != len(segment):
                 problems.append(f"segments[{number}]: name each dimension once, at least one")

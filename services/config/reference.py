@@ -31,6 +31,7 @@ from services.config.receiver import (
     WebhookReceiver,
 )
 from services.config.rule import Pair, Threshold
+from services.config.schedule import Away, Override, Rotation, Schedule, Somebody
 from services.config.template import NAMES
 
 KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
@@ -73,6 +74,8 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             ),
         ),
         "receivers": ("name: receiver", "Where alerts can go."),
+        "people": ("name: person", "Who can be on call; see [on call](guides/on-call.md)."),
+        "schedules": ("name: schedule", "Who is on call when. Routes name one instead of a receiver."),
         "routes": (
             "list of routes",
             (
@@ -255,8 +258,51 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         ),
     },
     Route: {
-        "receiver": ("name", "One of `receivers`."),
+        "receiver": ("name", "One of `receivers`. Give this or `schedule`."),
+        "schedule": ("name", "One of `schedules`: whoever is on call when the alert changes."),
         "match": ("label: list of values", "What an alert's labels must have; empty takes every alert."),
+    },
+    Somebody: {
+        "receivers": ("list of names", "Of `receivers`: all of them are used."),
+        "cover": ("name", "The person who stands in while this one is away."),
+        "away": ("list of `{from, to}`", "When this person is not on call, by dates (both included) or times."),
+        "timezone": ("IANA name", "Of the times in `away`."),
+    },
+    Away: {
+        "since": ("date or time", 'As `2026-12-24`, or `"2026-12-24 18:00"`.'),
+        "until": ("date or time", "A date is included, a time is not."),
+    },
+    Schedule: {
+        "timezone": ("IANA name", "Of every time in the schedule."),
+        "rotations": ("list of rotations", "The first that is on duty counts."),
+        "overrides": ("list of `{from, to, person}`", "Before everything else; the last that covers the time counts."),
+        "calendar": (
+            "file",
+            (
+                "An iCalendar file. Each event is a shift, its summary the person. Before the rotations. It is read "
+                "together with this document."
+            ),
+        ),
+        "otherwise": (
+            "name",
+            "The receiver for when nobody is on call. Without it, all of the schedule's people are told then.",
+        ),
+    },
+    Rotation: {
+        "people": ("list of names", "In the order of their turns."),
+        "start": ("date", "Of the first turn. Nobody is on duty before."),
+        "length": ("duration", "Of a turn by the clock on the wall, from `1h` to `366d`."),
+        "hand_over": ("time of day", "When a turn ends and the next one begins."),
+        "days": ("list of weekdays", "On which the rotation is on duty."),
+        "hours": (
+            "list of [from, to]",
+            "When on these days. Hours that end before they begin go on past midnight. All day without it.",
+        ),
+    },
+    Override: {
+        "since": ("date or time", "In the schedule's zone, where it has none."),
+        "until": ("date or time", "A date is included, a time is not."),
+        "person": ("name", "Who is on call then."),
     },
     **{model: rule_reference.keys(model) for model in rule_reference.OWN},
 }
@@ -481,6 +527,11 @@ _TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
     (AlertmanagerReceiver, "`receivers.<name>.alertmanager`"),
     (EmailReceiver, "`receivers.<name>.email`"),
     (AppriseReceiver, "`receivers.<name>.apprise`"),
+    (Somebody, "`people.<name>`"),
+    (Away, "`people.<name>.away[]`"),
+    (Schedule, "`schedules.<name>`"),
+    (Rotation, "`schedules.<name>.rotations[]`"),
+    (Override, "`schedules.<name>.overrides[]`"),
     (Route, "`routes[]`"),
 )
 

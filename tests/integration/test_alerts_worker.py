@@ -91,8 +91,12 @@ sources:
   zendesk: {{vendor: zendesk, secrets: [s3cret], ticket_url: "https://desk.example/tickets/{{ticket_id}}"}}
 receivers:
   hook: {{webhook: {{url: "{receiver.url}", secrets: ["{SECRET}"], allow_private: true}}}}
+people:
+  ana: {{receivers: [hook]}}
+schedules:
+  support: {{timezone: Europe/Paris, rotations: [{{people: [ana], start: 2020-01-06}}]}}
 routes:
-  - {{receiver: hook}}
+  - {{schedule: support}}
 api_tokens: ["{TOKEN}"]
 """,
         {},
@@ -180,6 +184,17 @@ async def test_a_breach_is_in_the_api_on_the_stream_in_kafka_and_at_the_receiver
 
     one = (await system.http.get(f"/v1/alerts/{alert['alert_id']}")).json()
     assert [t["transition"] for t in one["transitions"]] == ["breached"]
+
+
+async def test_the_api_says_who_is_on_call_and_that_person_is_told(system: System) -> None:
+    answer = (await system.http.get("/v1/oncall", params={"at": "2026-03-02T10:00:00Z", "schedule": "support"})).json()
+    assert answer["as_of"] == "2026-03-02T10:00:00Z"
+    (found,) = answer["schedules"]
+    assert (found["person"], found["source"], found["receivers"]) == ("ana", "rotation", ["hook"])
+    assert (await system.http.get("/v1/oncall", params={"schedule": "nights"})).status_code == 404
+    assert (await system.http.get("/v1/oncall", params={"at": "1850-01-01T00:00:00Z"})).status_code == 400
+    await system.announce(announcement(SlaKind.BREACHED))
+    await until(lambda: "breached" in system.receiver.transitions("5158"))
 
 
 async def test_copies_do_nothing_and_a_retraction_resolves_and_is_told(system: System) -> None:
