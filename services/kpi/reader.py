@@ -7,7 +7,7 @@ Redis adds up what one KPI needs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -37,7 +37,8 @@ _PRESENT: Final[Places] = {(layout.NOW, 0): 1 << 40}
 _FEW: Final = 8
 """Up to so many segments of one question are kept; a question about more goes to Redis in full."""
 _CUTS_FOR_S: Final = 1.0
-_BUCKETS_OF_A_CALL: Final = 8000
+_BUCKETS_OF_A_CALL: Final = 1000
+"""A call holds up everybody else in Redis for about 30 µs a bucket where each has some hundred fields."""
 _SEGMENTS_OF_A_CALL: Final = 1000
 _LUA: Final = files("services.kpi") / "lua"
 
@@ -109,8 +110,8 @@ class KpiReader:
     async def sums(
         self, segments: Sequence[str], window_s: int, ago_s: int, at_us: int, kpis: Collection[Kpi]
     ) -> tuple[tuple[int, int], dict[str, Sums]] | None:
-        """What :meth:`compared` is read from, by segment, with the edges of the earlier window in µs; of more than a
-        few segments only what ``kpis`` need."""
+        """What :meth:`compared` is read from, by segment, with the edges of the earlier window in µs; only what
+        ``kpis`` need."""
         at_s = at_us // SECOND_US
         then = earlier(window_s, ago_s, at_s, self.kept)
         if then is None:
@@ -198,28 +199,34 @@ class KpiReader:
         """The sums of every span for each of ``segments``."""
         cuts = await self._counted()
         names = {cuts.stored(cut_of(segment), segment): segment for segment in segments}
-        asked = self._summed(list(names), spans, cells) if len(names) > _FEW else self._kept_or_read(list(names), spans)
-        totals = await asked
+        totals = await (self._summed if len(names) > _FEW else self._kept_or_read)(list(names), spans, cells)
         return {segment: totals[name] for name, segment in names.items()}
 
-    async def _kept_or_read(self, segments: Sequence[str], spans: Sequence[Places]) -> dict[str, list[Fields]]:
-        """Of few segments: what is kept, and what Redis has beyond it."""
+    async def _kept_or_read(
+        self, segments: Sequence[str], spans: Sequence[Places], cells: Sequence[str]
+    ) -> dict[str, list[Fields]]:
+        """Of few segments: what is kept, and what Redis has beyond it. What is kept of one KPI is kept apart from what
+        is kept of all: a question about one must not fetch and hold the fields of some dozens."""
         places: Places = {}
         for span in spans:
             places |= span
-        names = _names(places)
+        names, wanted = _names(places), msgspec.msgpack.encode(cells)
         partitions = await self._partitions.known()
-        shelves = {segment: self._shelf.rows(segment) for segment in segments}
+        kept_as = {segment: "\x1f".join((segment, *cells)) for segment in segments}
+        shelves = {segment: self._shelf.rows(kept_as[segment]) for segment in segments}
+        size = max(1, _BUCKETS_OF_A_CALL // max(1, len(places)))
         pipeline = self._redis.pipeline(transaction=False)
         questions: list[list[_Asked]] = []
-        for partition in partitions:
-            asked = [_Asked(segment, shelves[segment].setdefault(partition, Row()), places) for segment in segments]
-            questions.append(asked)
-            rows = msgspec.msgpack.encode([one.row for one in asked])
-            arguments: list[str | bytes] = [layout.bucket_prefix(partition), names, rows]
-            await self._read(keys=[layout.position_key(partition)], args=arguments, client=pipeline)
+        for at in range(0, len(segments), size):
+            chunk = segments[at : at + size]
+            for partition in partitions:
+                asked = [_Asked(segment, shelves[segment].setdefault(partition, Row()), places) for segment in chunk]
+                questions.append(asked)
+                rows = msgspec.msgpack.encode([one.row for one in asked])
+                arguments: list[str | bytes] = [layout.bucket_prefix(partition), names, rows, wanted]
+                await self._read(keys=[layout.position_key(partition)], args=arguments, client=pipeline)
         with away():
-            answers = await pipeline.execute() if partitions and segments else []
+            answers = await pipeline.execute() if questions else []
         found: dict[str, dict[Place, list[Fields]]] = {s: {place: [] for place in places} for s in segments}
         for asked, (life, clock_us, *lacking) in zip(questions, answers, strict=True):
             over_s = int(clock_us) // SECOND_US
@@ -227,9 +234,9 @@ class KpiReader:
                 one.answered(found[one.segment], life.decode(), over_s, flat)
         totals = {}
         for segment in segments:
-            parts = found[segment]
-            totals[segment] = [self._shelf.total(segment, {place: parts[place] for place in span}) for span in spans]
-            self._shelf.settle(segment)
+            parts, kept = found[segment], kept_as[segment]
+            totals[segment] = [self._shelf.total(kept, {place: parts[place] for place in span}) for span in spans]
+            self._shelf.settle(kept)
         return totals
 
     async def _summed(
@@ -262,8 +269,9 @@ class KpiReader:
         return totals
 
 
-def _cells(kpis: Iterable[Kpi]) -> list[str]:
-    return sorted({str(cell) for kpi in kpis for cell in kpi.cells})
+def _cells(kpis: Collection[Kpi]) -> list[str]:
+    """What the fields of these KPIs begin with; nothing for all of them."""
+    return [] if len(kpis) == len(KPIS) else sorted({str(cell) for kpi in kpis for cell in kpi.cells})
 
 
 def _names(places: Places) -> bytes:
