@@ -51,8 +51,7 @@ def in_backlog(ticket: Ticket) -> bool:
 
 def hours(ticket: Ticket, rules: Rules) -> Calendar:
     """The calendar in which the ticket's business time is measured: its policy's, else the business calendar."""
-    promises = rules.promises(ticket.source, ticket.who)
-    named = next((promise.calendar_name for promise in promises.values()), None)
+    named = rules.hours(ticket.source, ticket.who)
     return rules.calendar(named) if named is not None else rules.business
 
 

@@ -80,6 +80,13 @@ class Rules:
                     break
         return found
 
+    def hours(self, source: str, who: Who) -> str | None:
+        """The name of the calendar in which a ticket's business time is measured: that of the policy that decides what
+        the customer is promised, also where it promises nothing. ``None`` is the business calendar."""
+        if self.fixed is not None:
+            return next((promise.calendar_name for promise in self.fixed.values()), None)
+        return _hours(self, source, who)
+
     def policy_of(self, metric: SlaMetric, source: str, who: Who) -> Policy | None:
         """The policy that decides about a metric of such a ticket, whether or not it promises it."""
         for policy in self.policies:
@@ -177,6 +184,12 @@ def segments_of(cut: tuple[str, ...], source: str, who: Who) -> tuple[str, ...]:
 @lru_cache(maxsize=100_000)
 def _promises(rules: Rules, source: str, who: Who) -> dict[SlaMetric, Promise]:
     return rules.match(source, who)
+
+
+@lru_cache(maxsize=100_000)
+def _hours(rules: Rules, source: str, who: Who) -> str | None:
+    policy = rules.policy_of(SlaMetric.RESOLUTION, source, who)
+    return policy.calendar if policy is not None else None
 
 
 @lru_cache(maxsize=10_000)

@@ -35,6 +35,14 @@ class Kept(Rules):
         }
         return found | {metric: promise for metric, promise in self.besides.items() if metric not in found}
 
+    def hours(self, source: str, who: Who) -> str | None:
+        """As the rules of now have it, but for a policy whose old terms stand."""
+        promised = self.base.promises(source, who)
+        for metric, promise in promised.items() if self.instead else ():
+            if promise in self.instead and metric is not SlaMetric.GROUP_OWNERSHIP:
+                return self.instead[promise].calendar_name
+        return self.base.hours(source, who)
+
     def given(self, timer: Timer) -> Promise:
         """As the rules of now have it."""
         return self.base.given(timer)

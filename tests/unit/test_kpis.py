@@ -190,6 +190,33 @@ def test_replies_outside_business_hours_are_a_share_of_all() -> None:
     assert desk.reads("after_hours_share") == {"ratio": 2 / 3, "count": 3, "hits": 2}
 
 
+HOURS = rules(
+    """
+calendars:
+  office: {timezone: UTC, weekly: {mon: [["09:00","17:00"]], tue: [["09:00","17:00"]]}}
+  late: {timezone: UTC, weekly: {mon: [["10:00","17:00"]]}}
+business_calendar: office
+sla_policies:
+  - {name: desk, match: {team: [billing]}, calendar: late, targets: {group_ownership: {"*": 2h}}}
+  - {name: gold, match: {tier: [gold]}, calendar: late, targets: {resolution: {urgent: 1h, "*": null}}}
+  - {name: free, match: {tier: [free]}, calendar: late, targets: {}}
+  - {name: plain, match: {tier: [plain]}, targets: {resolution: {"*": 1h}}}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "minutes"),
+    [({"tier": "gold"}, 60), ({"tier": "free"}, 60), ({"tier": "plain"}, 120), ({"team": "billing"}, 120), ({}, 120)],
+)
+def test_business_hours_are_those_of_the_policy_that_decides_about_the_customer(
+    attributes: dict[str, Any], minutes: int
+) -> None:
+    story, desk = Story(), Desk(HOURS)
+    desk.hears(story.created(0, **attributes), story.reply(120), minute=120)
+    assert desk.reads("first_response_time")["business"]["mean_s"] == 60 * minutes
+
+
 def test_a_rise_to_urgent_from_a_known_priority_is_an_escalation_and_a_first_priority_is_not() -> None:
     desk, first, second = Desk(), Story(ticket_id="1"), Story(ticket_id="2")
     desk.hears(first.created(priority=Priority.LOW), first.priority(10, Priority.URGENT), minute=10)

@@ -1,6 +1,7 @@
 -- The log as it lies in the topic, read as facts; and the ticket as each fact leaves it.
 -- The order of facts is (occurred_at, sequence, event_id).
--- In: log(value), policy(place, name, calendar), match(place, dimension, accepted), business(calendar)
+-- In: log(value), policy(place, name, calendar), match(place, dimension, accepted), target(place, metric, …),
+--     business(calendar)
 
 create table fact as
 with once as (
@@ -90,7 +91,8 @@ select placed.*, fact.at_us, fact.kind, fact.source,
 from placed join fact using (key, n)
 window own as (partition by key order by n);
 
--- The policies whose every demand is met after each fact; the first of them makes the promises.
+-- The policies whose every demand is met after each fact; the first of them makes the promises. One that names nothing
+-- but group_ownership says nothing of what the customer is promised, nor of the hours in which that is measured.
 create table fits as
 select state.key, state.n, policy.place
 from state cross join policy left join match using (place)
@@ -106,7 +108,11 @@ having bool_and(match.dimension is null or coalesce(case match.dimension
     when 'tag' then list_has_any(accepted, state.tags)
 end, false));
 
-create table promise as select key, n, min(place) as place from fits group by key, n;
+create table promise as
+select key, n, min(place) as place
+from fits
+where place not in (select place from target group by place having bool_and(metric = 'group_ownership'))
+group by key, n;
 
 -- Business time: every stretch between two facts in the calendar that was in force, which is that of the policy, and
 -- without one the business calendar.
