@@ -81,6 +81,8 @@ class Counting:
         level: Level = {}
         own: set[Place] = set()
         for (source, who, scope, start_s), amounts in self._gathered.items():
+            if 0 in amounts.values():  # what came and went within the bucket, as statuses of a busy ticket do
+                amounts = {field: amount for field, amount in amounts.items() if amount}
             for segment in self._segments.keys(source, who, scope):
                 _merge(level, own, (start_s, segment), amounts)
         now_s = now_us // SECOND_US
