@@ -17,6 +17,7 @@ class Reason(StrEnum):
     UNRENDERED_TEMPLATE = "unrendered_template"
     TOO_DEEP = "too_deep"
     TOO_LARGE = "too_large"
+    TOO_LATE = "too_late"
 
 
 class Invalid(Exception):

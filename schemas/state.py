@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from schemas.sla import SlaMetric
 from schemas.ticket import ActorKind, Kind, Priority, Status, Visibility
@@ -70,6 +70,7 @@ class Fact(Struct, frozen=True, array_like=True):
 
     ``by`` is the agent who acted, where a KPI asks who did. ``amount`` is a CES answer (1 to 7), an NPS answer (0 to
     10) or a QA score (0 to 1), in millionths. ``handed``: it tells of the team's getting or losing the ticket.
+    ``heard_us`` is when the log took the event, 0 where nobody asks; it is not stored.
     """
 
     at_us: int
@@ -90,6 +91,7 @@ class Fact(Struct, frozen=True, array_like=True):
     by: str | None = None
     amount: int | None = None
     handed: bool = False
+    heard_us: int = 0
 
     @property
     def order(self) -> Order:
@@ -217,6 +219,9 @@ class Ticket(Struct, array_like=True):
 
     People events are folded as tickets of their own that no list and no backlog has: of a question ``matter_us`` is
     since when it stands, of an agent since when they are there.
+
+    What happened before ``floor_us`` may have been counted already, under a ticket that was forgotten: a creation then
+    is known and not counted (``services.fold.retention``).
     """
 
     source: str
@@ -266,6 +271,7 @@ class Ticket(Struct, array_like=True):
     overdue_us: int | None = None
     ces: Answered | None = None
     nps: Answered | None = None
+    floor_us: int = 0
 
 
 class Entry(Struct, frozen=True, array_like=True):
@@ -273,23 +279,34 @@ class Entry(Struct, frozen=True, array_like=True):
 
     ``recent`` catches a redelivery whose time differs (helpdesks without event times): a match sends the worker to
     the facts themselves, so a chance collision costs a look and nothing else. ``revision`` says in which cuts the
-    ticket counts: those that were added up to it (``services.kpi.cuts``).
+    ticket counts: those that were added up to it (``services.kpi.cuts``). ``heard_us`` is when the log took the last of
+    its facts.
     """
 
     ticket: Ticket
     notices: tuple[Notice, ...] = ()
     recent: bytes = b""
     revision: int = 0
+    heard_us: int = 0
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _entries: Final = msgspec.msgpack.Decoder(Entry)
 _facts: Final = msgspec.msgpack.Decoder(Fact)
+_STORED: Final = Fact.__struct_fields__.index("heard_us")
+_REQUIRED: Final = Fact.__struct_fields__.index("stated")
+_DEFAULTS: Final = structs.astuple(Fact(0, 0, b"", Kind.CREATED))
 
 
 def pack(record: Entry | Fact) -> bytes:
-    """The record as stored."""
-    return _encoder.encode(record)
+    """The record as stored. Of a fact, what is as by default at its end is left out: there are very many."""
+    if not isinstance(record, Fact):
+        return _encoder.encode(record)
+    values = structs.astuple(record)
+    end = _STORED
+    while end > _REQUIRED and values[end - 1] == _DEFAULTS[end - 1]:
+        end -= 1
+    return _encoder.encode(values[:end])
 
 
 def unpack_entry(stored: bytes) -> Entry:
@@ -324,8 +341,13 @@ def facts_key(partition: int, source: str, ticket_id: str) -> str:
 
 
 def due_key(partition: int) -> str:
-    """Sorted set: ticket (``source:ticket_id``) by the instant in µs at which a timer of it has news."""
+    """Sorted set: ticket (``source:ticket_id``) by the instant in µs at which a timer of it has news; of one without,
+    by :data:`FORGET_FROM` plus the instant at which it may be forgotten."""
     return slot(partition) + "due"
+
+
+FORGET_FROM: Final = 4_000_000_000_000_000
+"""Added to the score of tickets that wait to be forgotten: they come after every timer, and never before one."""
 
 
 def outbox_key(partition: int) -> str:

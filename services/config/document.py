@@ -26,6 +26,7 @@ from services.config.schedule import problems as schedule_problems
 
 _RULE_PLACE = re.compile(r"^rules\[\d+\](?:\.[a-z_]+(?:\[\d+\])?)*(?=: )")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+DAY_S: Final = 86_400
 NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 DIMENSIONS: Final = ("source", "channel", "team", "agent", "priority", "brand", "tier", "tag")
 """What segments and policies can ask of a ticket."""
@@ -134,6 +135,17 @@ class KpiChoices(_Part):
     escalation: Escalation = Escalation()
 
 
+class Retention(_Part):
+    """How long the state remembers what is done with."""
+
+    closed_tickets: Duration | Literal["never"] = "90d"
+
+    @property
+    def closed_tickets_s(self) -> int | None:
+        """In seconds; ``None``: nothing is ever forgotten."""
+        return None if self.closed_tickets == "never" else seconds(self.closed_tickets)
+
+
 class Route(_Part):
     """Alerts whose labels match go to ``receiver``, or to whoever is on call by ``schedule``; an empty match takes all.
     Every matching route is used."""
@@ -166,6 +178,7 @@ class Document(_Part):
     segment_limits: dict[str, Annotated[int, Field(ge=1, le=100_000)]] = {}
     windows: tuple[Duration, ...] = Field(("15m", "1h", "24h", "7d", "28d"), min_length=1)
     kpis: KpiChoices = KpiChoices()
+    retention: Retention = Retention()
     rules: tuple[AnyRule, ...] = Field((), max_length=500)
     receivers: dict[Name, Receiver] = {}
     people: dict[Name, Somebody] = {}
@@ -212,6 +225,11 @@ class Document(_Part):
             problem = cut_problem(rule, self.segments)
             if problem is not None:
                 problems.append(f"rules[{number}].{problem}")
+        horizon_s, days = self.retention.closed_tickets_s, self.kpis.first_contact_days
+        if horizon_s is not None and horizon_s < days * DAY_S:
+            problems.append(
+                f"retention.closed_tickets: at least {days}d (kpis.first_contact_days): until then a reopening counts"
+            )
         if problems:
             raise ValueError("\n".join(problems))
         return self

@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 from schemas.sla import SlaMetric
 from schemas.ticket import Priority, Status
 from services.config import rule_reference
-from services.config.document import DIMENSIONS, Document, Escalation, KpiChoices, Policy, Route, Source
+from services.config.document import DIMENSIONS, Document, Escalation, KpiChoices, Policy, Retention, Route, Source
 from services.config.environment import Environment
 from services.config.receiver import (
     AlertmanagerReceiver,
@@ -66,6 +66,7 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         "segment_limits": ("segment: number", "Another limit for single segments, as in `{agent: 200}`."),
         "windows": ("list of durations", "The rolling windows that KPIs can be asked for and are exported for."),
         "kpis": ("mapping", "What the definitions of KPIs leave open."),
+        "retention": ("mapping", "How long the state remembers what is done with."),
         "rules": (
             "list of rules",
             (
@@ -177,6 +178,16 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             "How long a ticket must stay solved to count as `first_contact_resolution`, 1 to 90 times 24 hours.",
         ),
         "escalation": ("mapping", "What counts as an escalation besides one that the helpdesk says was raised."),
+    },
+    Retention: {
+        "closed_tickets": (
+            "duration or `never`",
+            (
+                "A solved, closed, merged or deleted ticket of which nothing was heard for so long is forgotten: its "
+                "facts leave Redis, its numbers stay. An event that is older than this when it comes, of a ticket that "
+                "is not there, is refused as `too_late`. At least `kpis.first_contact_days`."
+            ),
+        ),
     },
     Escalation: {
         "priorities": ("list of priorities", "A rise from a known lower priority to one of these."),
@@ -518,6 +529,9 @@ _TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
     (Document, "The document"),
     (Source, "`sources.<name>`"),
     (Policy, "`sla_policies[]`"),
+    (KpiChoices, "`kpis`"),
+    (Escalation, "`kpis.escalation`"),
+    (Retention, "`retention`"),
     (Receiver, "`receivers.<name>`"),
     (Digest, "`receivers.<name>.digest`"),
     (WebhookReceiver, "`receivers.<name>.webhook`"),
@@ -634,7 +648,7 @@ def _table(title: str, rows: Any) -> Iterator[str]:
 
 
 def _default(value: Any) -> str:
-    if value is None or value is PydanticUndefined or value in ((), {}, ""):
+    if value is None or value is PydanticUndefined or value in ((), {}, "") or isinstance(value, BaseModel):
         return ""
     if isinstance(value, tuple):
         return ", ".join(f"`{'+'.join(one) if isinstance(one, tuple) else one}`" for one in value)

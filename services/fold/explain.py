@@ -67,8 +67,9 @@ def explained(
     now, rules = rules, terms.kept(stored, rules) if stored is not None else rules
     facts = sorted(arrived, key=lambda fact: fact.order)
     teller = _Teller(rules, _late(arrived))
-    ticket = Ticket(source, ticket_id)
-    for fact, before, ticket in walked(source, ticket_id, facts, rules):
+    floor_us = stored.floor_us if stored is not None else 0
+    ticket = Ticket(source, ticket_id, floor_us=floor_us)
+    for fact, before, ticket in walked(source, ticket_id, facts, rules, floor_us):
         teller.clock(before, fact.at_us, last=False)
         teller.fact(fact, before, ticket)
     teller.clock(ticket, at_us, last=True)

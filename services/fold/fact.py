@@ -31,8 +31,9 @@ def subject(event: TicketEvent) -> str:
     return event.key if aside is None else f"{event.source}:\x1f{aside}\x1f{event.ticket_id}"
 
 
-def fact(event: TicketEvent) -> Fact:
-    """The fact of ``event``. What the change object says outranks the snapshot that came with it."""
+def fact(event: TicketEvent, heard_us: int = 0) -> Fact:
+    """The fact of ``event``, which the log took at ``heard_us``. What the change object says outranks the snapshot that
+    came with it."""
     message, tags, rating = event.message, event.tags, event.rating
     return Fact(
         at_us=from_datetime(event.occurred_at),
@@ -53,6 +54,7 @@ def fact(event: TicketEvent) -> Fact:
         by=_by(event),
         amount=_amount(event.kind, rating) if rating is not None else None,
         handed=event.assignment is not None and event.assignment.team is not UNSET,
+        heard_us=heard_us,
     )
 
 

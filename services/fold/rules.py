@@ -58,6 +58,8 @@ class Rules:
     escalating_teams: frozenset[str] = frozenset()
     delays: dict[str, int] = field(default_factory=dict)
     """By source, how late its helpdesk may deliver, in µs: for so long nothing is announced."""
+    horizon_us: int | None = None
+    """How long a closed ticket of which nothing is heard is remembered; ``None`` is for ever."""
 
     def promises(self, source: str, who: Who) -> dict[SlaMetric, Promise]:
         """Every promise made to a ticket: the targets of the first policy that matches, at its priority."""
@@ -160,6 +162,7 @@ def compiled(document: Document) -> Rules:
         first_contact_us=document.kpis.first_contact_days * DAY_US,
         escalating_priorities=frozenset(document.kpis.escalation.priorities),
         escalating_teams=frozenset(document.kpis.escalation.teams),
+        horizon_us=horizon_s * SECOND_US if (horizon_s := document.retention.closed_tickets_s) is not None else None,
     )
 
 

@@ -127,8 +127,8 @@ def natural(metric: SlaMetric, ticket: Ticket, promise: Promise) -> Natural:
             return _repeating(ticket.updates, ticket, promise)
         case SlaMetric.GROUP_OWNERSHIP:
             return _repeating(ticket.holding, ticket, promise)
-    if ticket.created_us is None:
-        return _NOT_BEGUN
+    if ticket.created is None or ticket.created_us is None:
+        return _NOT_BEGUN  # nobody knows when it began, or whether its promises were kept before it was forgotten
     ended = ticket.status in DONE
     if metric is SlaMetric.FIRST_RESPONSE:
         if not ticket.born:

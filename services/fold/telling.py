@@ -223,8 +223,8 @@ def unpromised(metric: SlaMetric, ticket: Ticket, rules: Rules) -> str:
         return f"{made}the ticket is done, or nobody saw when the team got it."
     if metric in (SlaMetric.PERIODIC_UPDATE, SlaMetric.PAUSABLE_UPDATE):
         return f"{made}no agent has written publicly while the ticket was open."
-    if ticket.created_us is None or (not ticket.born and metric in _REPLIES):
-        return f"{made}the ticket was first seen in mid-life, and its creation is not known."
+    if ticket.created is None or (not ticket.born and metric in _REPLIES):
+        return f"{made}the ticket was first seen in mid-life, and its creation is not known or long ago."
     if metric is SlaMetric.NEXT_RESPONSE:
         return f"{made}no customer has written since the first reply."
     if sla.natural(metric, ticket, promise).mode is Mode.MET:

@@ -110,19 +110,23 @@ def _undisturbed(before: Ticket, after: Ticket) -> bool:
     )
 
 
-def fold(source: str, ticket_id: str, facts: Sequence[Fact], rules: Rules) -> tuple[Ticket, list[Flow]]:
+def fold(
+    source: str, ticket_id: str, facts: Sequence[Fact], rules: Rules, floor_us: int = 0
+) -> tuple[Ticket, list[Flow]]:
     """The ticket of ``facts``, which are sorted by their order and without duplicates, and everything that it adds to
-    the KPIs as it goes."""
-    ticket = Ticket(source, ticket_id, withdrawn=_withdrawn(facts))
+    the KPIs as it goes. ``floor_us`` as in the ticket that is folded again."""
+    ticket = Ticket(source, ticket_id, withdrawn=_withdrawn(facts), floor_us=floor_us)
     flows: list[Flow] = []
     for number, fact in enumerate(facts):
         ticket = _stepped(ticket, fact, rules, flows, number > 0)
     return ticket, flow.counted(ticket, flows)
 
 
-def walked(source: str, ticket_id: str, facts: Sequence[Fact], rules: Rules) -> Iterator[tuple[Fact, Ticket, Ticket]]:
+def walked(
+    source: str, ticket_id: str, facts: Sequence[Fact], rules: Rules, floor_us: int = 0
+) -> Iterator[tuple[Fact, Ticket, Ticket]]:
     """:func:`fold` step by step: each fact with the ticket before and after it."""
-    ticket = Ticket(source, ticket_id, withdrawn=_withdrawn(facts))
+    ticket = Ticket(source, ticket_id, withdrawn=_withdrawn(facts), floor_us=floor_us)
     for fact in facts:
         before, (ticket, _) = ticket, step(ticket, fact, rules)
         yield fact, before, ticket
@@ -170,8 +174,12 @@ def _told_of(who: Who, fact: Fact) -> Who:
 
 
 def _existence(after: Ticket, fact: Fact) -> None:
+    born_us = fact.stated.created_us
+    if born_us is UNSET and fact.kind is Kind.CREATED:
+        born_us = fact.at_us
+    counts = fact.imported or born_us is UNSET or born_us >= after.floor_us
     if fact.kind is Kind.CREATED and not after.born:
-        after.born = True
+        after.born = counts
         after.opened_by = fact.actor
         if after.status is None:
             after.status = Status.NEW
@@ -182,15 +190,12 @@ def _existence(after: Ticket, fact: Fact) -> None:
         after.gone, after.gone_us, after.merged_into = Gone.MERGED, fact.at_us, fact.into
     elif fact.kind is Kind.RESTORED:
         after.gone, after.gone_us = None, None
-    if after.created_us is None:
-        born_us = fact.stated.created_us
-        if born_us is UNSET and fact.kind is Kind.CREATED:
-            born_us = fact.at_us
-        if born_us is not UNSET:
-            after.created_us = born_us
+    if after.created_us is None and born_us is not UNSET:
+        after.created_us = born_us
+        if counts:
             after.created = Mark(born_us, after.who)
-            if after.status_since_us == fact.at_us:
-                after.status_since_us = born_us if fact.kind is Kind.CREATED else fact.at_us
+        if after.status_since_us == fact.at_us:
+            after.status_since_us = born_us if fact.kind is Kind.CREATED else fact.at_us
 
 
 def _solving(before: Ticket, after: Ticket, fact: Fact, rules: Rules, flows: list[Flow]) -> None:

@@ -61,7 +61,8 @@ def standing(ticket: Ticket) -> set[Contribution]:
     if ticket.solved is not None:
         _solved(found, ticket, ticket.solved)
     if ticket.first_solved is not None:
-        _timed(found, _FIRST_RESOLUTION, ticket.first_solved)
+        if ticket.created is not None:
+            _timed(found, _FIRST_RESOLUTION, ticket.first_solved)
         _first_contact(found, ticket, ticket.first_solved)
     if ticket.rated is not None:
         found.add((Cell.RATED.value, ticket.rated.at_us, ticket.rated.who, None, None))

@@ -14,7 +14,8 @@ BucketId = tuple[str, int, str]
 @dataclass(slots=True)
 class Delta:
     """Counters and gauges (by segment and cell) are amounts to add; entries replace; ``due`` of ``None`` takes a ticket
-    off the schedule; ``dropped`` are segments, as they are stored, that are counted no more."""
+    off the schedule; ``dropped`` are segments, as they are stored, that are counted no more; ``forgotten`` are tickets
+    that are deleted with their facts, before anything else is written."""
 
     entries: dict[str, bytes] = field(default_factory=dict)
     facts: dict[str, list[bytes]] = field(default_factory=dict)
@@ -26,6 +27,7 @@ class Delta:
     unlisted: set[tuple[TimerState, str]] = field(default_factory=set)
     events: list[SlaEvent] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -36,3 +38,5 @@ class Tally:
     duplicates: int = 0
     refolds: int = 0
     expired: int = 0
+    forgotten: int = 0
+    refused: int = 0

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from msgspec import structs
 
 from schemas.state import (
+    FORGET_FROM,
     PAUSED_FROM,
     Entry,
     Fact,
@@ -23,7 +24,7 @@ from schemas.state import (
     pack,
     timer_member,
 )
-from services.fold import terms
+from services.fold import retention, terms
 from services.fold.flow import Flow
 from services.fold.rules import Rules
 from services.fold.ticket import fold, needs_history, steps
@@ -43,11 +44,12 @@ TAILS = 128
 @dataclass(slots=True)
 class Change:
     """What was computed. ``counting`` is in the delta once every value of ``counting.undecided()`` is decided and
-    :meth:`Engine.counted` was asked."""
+    :meth:`Engine.counted` was asked. ``refused`` are facts that came too late."""
 
     counting: Counting
     delta: Delta = field(default_factory=Delta)
     tally: Tally = field(default_factory=Tally)
+    refused: list[Fact] = field(default_factory=list)
 
 
 class Engine:
@@ -63,7 +65,8 @@ class Engine:
         return [
             key
             for key, facts in incoming.items()
-            if (entry := entries.get(key)) is not None and any(_looks_back(entry, fact) for fact in facts)
+            if (entry := entries.get(key)) is not None
+            and (any(_looks_back(entry, fact) for fact in facts) or self._in_pieces(entry, facts))
         ]
 
     def batch(
@@ -88,18 +91,26 @@ class Engine:
         change = Change(Counting(self.segments, self._kept))
         delta, tally = change.delta, change.tally
         for key, facts in incoming.items():
-            entry = entries.get(key)
-            fresh = _unique(facts, history.get(key, ()))
+            entry, known = entries.get(key), history.get(key, ())
             tally.events += len(facts)
-            tally.duplicates += len(facts) - len(fresh)
-            if not fresh:
-                continue
-            before = entry if entry is not None else Entry(_blank(key), revision=self.segments.cuts.revision)
-            ticket, flows, undone = self._folded(before.ticket, fresh, history.get(key), tally)
-            delta.facts[key] = [pack(fact) for fact in fresh]
-            recent = before.recent + b"".join(fact.event_id[-TAIL:] for fact in fresh)
-            self._count(before.ticket, ticket, flows, undone, change.counting, (-1, before.revision))
-            self._settle(key, before, ticket, recent[-TAIL * TAILS :], clock_us, change)
+            pieces = [[fact] for fact in facts] if self._in_pieces(entry, facts) else [facts]
+            for piece in pieces:
+                if entry is not None and retention.lapsed(entry, piece[0].heard_us, self._rules):
+                    self._forget(key, entry, change)
+                    entry, known = None, ()
+                fresh, floor_us = self._accepted(entry, piece, known, change)
+                if not fresh:
+                    continue
+                if entry is None:
+                    entry = Entry(_blank(key, floor_us), revision=self.segments.cuts.revision)
+                ticket, flows, undone = self._folded(entry.ticket, fresh, known, tally)
+                delta.facts.setdefault(key, []).extend([pack(fact) for fact in fresh])
+                recent = (entry.recent + b"".join([fact.event_id[-TAIL:] for fact in fresh]))[-TAIL * TAILS :]
+                self._count(entry.ticket, ticket, flows, undone, change.counting, (-1, entry.revision))
+                heard_us = max(entry.heard_us, *[fact.heard_us for fact in fresh])
+                entry = self._settle(key, entry, ticket, recent, heard_us, clock_us, change)
+                if len(pieces) > 1:
+                    known = [*known, *fresh]
         return change
 
     def counted(self, change: Change, now_us: int) -> tuple[Delta, Tally]:
@@ -115,7 +126,8 @@ class Engine:
                 continue
             ticket, scope = entry.ticket, (entry.revision, revision)
             rules = terms.kept(ticket, self._rules)  # what it was promised, which is what its timers count as
-            _, flows = fold(ticket.source, ticket.ticket_id, sorted(history[key], key=_order), rules)
+            facts = sorted(history[key], key=_order)
+            _, flows = fold(ticket.source, ticket.ticket_id, facts, rules, ticket.floor_us)
             self._count(Ticket(ticket.source, ticket.ticket_id), ticket, flows, [], change.counting, scope)
             for contribution in promises(entry):
                 change.counting.add(ticket.source, contribution, 1, scope)
@@ -127,11 +139,72 @@ class Engine:
         """What the clock alone changes for these tickets, whose time has come."""
         change = Change(Counting(self.segments, self._kept))
         for key, entry in entries.items():
-            self._settle(key, entry, entry.ticket, entry.recent, clock_us, change)
+            self._settle(key, entry, entry.ticket, entry.recent, entry.heard_us, clock_us, change)
         return change
 
+    def forgotten(self, keys: Sequence[str], entries: Mapping[str, Entry], clock_us: int) -> Change:
+        """Deletes those of these tickets whose time to be forgotten has come, and puts the others where they belong on
+        the schedule: the configured time may be another than when they were put there."""
+        change = Change(Counting(self.segments, self._kept))
+        for key in keys:
+            entry = entries.get(key)
+            score = retention.wake_us(entry, self._rules) if entry is not None else None
+            if entry is not None and score is not None and score <= FORGET_FROM + clock_us:
+                self._forget(key, entry, change)
+            else:
+                change.delta.due[key] = score
+        return change
+
+    def _in_pieces(self, entry: Entry | None, facts: Sequence[Fact]) -> bool:
+        """Whether the ticket may be forgotten between two of ``facts``: when a log is read again, or after a long time
+        without a worker."""
+        horizon_us, first_us, last_us = self._rules.horizon_us, facts[0].heard_us, facts[-1].heard_us
+        if horizon_us is None or len(facts) == 1:
+            return False
+        return last_us - first_us > horizon_us or (
+            entry is not None
+            and retention.lapsed(entry, last_us, self._rules)
+            and not retention.lapsed(entry, first_us, self._rules)
+        )
+
+    def _accepted(
+        self, entry: Entry | None, facts: Sequence[Fact], known: Sequence[Fact], change: Change
+    ) -> tuple[list[Fact], int]:
+        """The facts that are new and not too late, in order, and the floor of the ticket, which begins with the first
+        of them that arrives."""
+        fresh = _unique(facts, known)
+        change.tally.duplicates += len(facts) - len(fresh)
+        highest_us = entry.ticket.floor_us if entry is not None else retention.floor_us(facts[-1], self._rules)
+        if not fresh or fresh[0].at_us >= highest_us:
+            return fresh, highest_us if entry is not None else retention.floor_us(facts[0], self._rules)
+        floor_us = highest_us if entry is not None else None
+        late: set[bytes] = set()
+        for fact in sorted(fresh, key=facts.index):
+            limit_us = floor_us if floor_us is not None else retention.floor_us(fact, self._rules)
+            if retention.too_late(fact, limit_us):
+                late.add(fact.event_id)
+            elif floor_us is None:
+                floor_us = limit_us
+        copies = [fact for fact in facts if fact.event_id in late]  # a copy that came later is later still
+        change.refused += copies
+        change.tally.refused += len(copies)
+        change.tally.duplicates -= len(copies) - len(late)
+        return [fact for fact in fresh if fact.event_id not in late], floor_us or 0
+
+    def _forget(self, key: str, entry: Entry, change: Change) -> None:
+        """Deletes the ticket. What it counted stays where it was counted."""
+        delta = change.delta
+        delta.entries.pop(key, None)
+        delta.facts.pop(key, None)
+        delta.forgotten.append(key)
+        delta.due[key] = None
+        for member, (state, _) in listing(entry).items():
+            delta.listed.pop((state, member), None)
+            delta.unlisted.add((state, member))
+        change.tally.forgotten += 1
+
     def _folded(
-        self, before: Ticket, fresh: list[Fact], history: Sequence[Fact] | None, tally: Tally
+        self, before: Ticket, fresh: list[Fact], history: Sequence[Fact], tally: Tally
     ) -> tuple[Ticket, list[Flow], list[Flow]]:
         """The ticket, what it adds as it goes, and what of that is no more."""
         rules = self._rules
@@ -141,9 +214,10 @@ class Engine:
             return ticket, flows, []
         tally.refolds += 1
         rules = terms.kept(before, rules)
-        old = sorted(history or (), key=_order)
-        ticket, flows = fold(before.source, before.ticket_id, sorted([*old, *fresh], key=_order), rules)
-        _, undone = fold(before.source, before.ticket_id, old, rules)
+        old = sorted(history, key=_order)
+        name = before.source, before.ticket_id
+        ticket, flows = fold(*name, sorted([*old, *fresh], key=_order), rules, before.floor_us)
+        _, undone = fold(*name, old, rules, before.floor_us)
         return ticket, flows, undone
 
     def _count(
@@ -171,17 +245,18 @@ class Engine:
         before: Entry,
         ticket: Ticket,
         recent: bytes,
+        heard_us: int,
         clock_us: int,
         change: Change,
-    ) -> None:
+    ) -> Entry:
         """Announces what there is to announce, counts the promises that it finds kept or broken, schedules the next
         look, and lists the timers for the API."""
         delta = change.delta
         said = announce(ticket, before.notices, clock_us, self._rules)
-        entry = Entry(ticket, said.notices, recent, before.revision)
+        entry = Entry(ticket, said.notices, recent, before.revision, heard_us)
         delta.entries[key] = pack(entry)
         delta.events += said.events
-        delta.due[key] = said.wake_us
+        delta.due[key] = said.wake_us if said.wake_us is not None else retention.wake_us(entry, self._rules)
         was, now = promises(before), promises(entry)
         if was != now:
             scope = (-1, before.revision)
@@ -198,6 +273,8 @@ class Engine:
         for member, (state, _) in old.items():
             if member not in new or new[member][0] is not state:
                 delta.unlisted.add((state, member))
+                delta.listed.pop((state, member), None)
+        return entry
 
 
 def listing(entry: Entry) -> dict[str, tuple[TimerState, int]]:
@@ -224,9 +301,9 @@ def listing(entry: Entry) -> dict[str, tuple[TimerState, int]]:
     return found
 
 
-def _blank(key: str) -> Ticket:
+def _blank(key: str, floor_us: int) -> Ticket:
     source, ticket_id = key.split(":", 1)
-    return Ticket(source, ticket_id)
+    return Ticket(source, ticket_id, floor_us=floor_us)
 
 
 def _looks_back(entry: Entry, fact: Fact) -> bool:

@@ -13,13 +13,18 @@ class Meters:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.events = Counter(
             "deskpulse_metrics_events_total",
-            "Ticket events read, by outcome: folded, duplicate or dead_letter.",
+            "Ticket events read, by outcome: folded, duplicate, dead_letter or too_late.",
             ["outcome"],
             registry=registry,
         )
         self.refolds = Counter(
             "deskpulse_metrics_refolds_total",
             "Tickets folded again from the start, since an event came out of order.",
+            registry=registry,
+        )
+        self.forgotten = Counter(
+            "deskpulse_tickets_forgotten_total",
+            "Closed tickets that were deleted, since nothing was heard of them for `retention.closed_tickets`.",
             registry=registry,
         )
         self.expired = Counter(

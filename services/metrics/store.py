@@ -50,6 +50,9 @@ class Store(Protocol):
         """For each partition that has any, up to ``limit`` tickets whose time has come at its clock, the longest
         overdue first."""
 
+    async def forgettable(self, clocks_us: Mapping[int, int], limit: int) -> dict[int, list[str]]:
+        """As :meth:`due`, the tickets that may be forgotten by now."""
+
     async def steps(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
         """Epoch and step of each partition as they are now: ``(0, 0)`` where there is no state."""
 
@@ -124,11 +127,17 @@ class RedisStore:
         return {key: [layout.unpack_fact(one) for one in stored] for key, stored in zip(keys, found, strict=True)}
 
     async def due(self, clocks_us: Mapping[int, int], limit: int) -> dict[int, list[str]]:
+        return await self._scheduled(clocks_us, 0, limit)
+
+    async def forgettable(self, clocks_us: Mapping[int, int], limit: int) -> dict[int, list[str]]:
+        return await self._scheduled(clocks_us, layout.FORGET_FROM, limit)
+
+    async def _scheduled(self, clocks_us: Mapping[int, int], from_us: int, limit: int) -> dict[int, list[str]]:
         if not clocks_us:
             return {}
         pipeline = self._redis.pipeline(transaction=False)
         for number, clock_us in clocks_us.items():
-            pipeline.zrangebyscore(layout.due_key(number), "-inf", clock_us, start=0, num=limit)
+            pipeline.zrangebyscore(layout.due_key(number), from_us, from_us + clock_us, start=0, num=limit)
         with away():
             found = await pipeline.execute()
         return {n: [key.decode() for key in keys] for n, keys in zip(clocks_us, found, strict=True) if keys}
@@ -245,9 +254,16 @@ class MemoryStore:
         return {key: [layout.unpack_fact(one) for one in self.history.get((partition, key), ())] for key in keys}
 
     async def due(self, clocks_us: Mapping[int, int], limit: int) -> dict[int, list[str]]:
+        return self._scheduled(clocks_us, 0, limit)
+
+    async def forgettable(self, clocks_us: Mapping[int, int], limit: int) -> dict[int, list[str]]:
+        return self._scheduled(clocks_us, layout.FORGET_FROM, limit)
+
+    def _scheduled(self, clocks_us: Mapping[int, int], from_us: int, limit: int) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}
-        for (number, key), at_us in sorted(self.schedule.items(), key=lambda item: item[1]):
-            if number in clocks_us and at_us <= clocks_us[number] and len(found.get(number, ())) < limit:
+        for (number, key), score in sorted(self.schedule.items(), key=lambda item: item[1]):
+            at_us = score - from_us
+            if number in clocks_us and 0 <= at_us <= clocks_us[number] and len(found.get(number, ())) < limit:
                 found.setdefault(number, []).append(key)
         return found
 
@@ -295,6 +311,9 @@ class MemoryStore:
     async def apply(self, partition: int, before: Position, after: Position, delta: Delta) -> None:
         if self.positions.get(partition) != before:
             raise Fenced(f"partition {partition} is not at step {before.step} of epoch {before.epoch}")
+        for key in delta.forgotten:
+            self.tickets.pop((partition, key), None)
+            self.history.pop((partition, key), None)
         for key, entry in delta.entries.items():
             self.tickets[partition, key] = entry
         for key, facts in delta.facts.items():
@@ -378,6 +397,7 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
         for segment, amounts in delta.gauge.items()
     ]
     return {
+        "del": [name(partition, key) for key in delta.forgotten for name in (_ticket, _facts)],
         "set": [[_ticket(partition, key), placed(entry)] for key, entry in delta.entries.items()],
         "push": [[_facts(partition, key), *map(placed, facts)] for key, facts in delta.facts.items()],
         "columns": columns,

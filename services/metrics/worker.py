@@ -8,7 +8,7 @@ leaves the position where it was, and the batch is read again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -17,8 +17,8 @@ from typing import Final, TypeVar
 import structlog
 
 from schemas import codec
-from schemas.failure import Invalid, NotNow
-from schemas.instant import from_datetime
+from schemas.failure import Invalid, NotNow, Reason
+from schemas.instant import from_datetime, to_rfc3339
 from schemas.sla import SlaKind
 from schemas.state import Fact
 from schemas.topics import TICKETS_DLQ
@@ -43,7 +43,11 @@ ROUND: Final = 8000
 """Records in memory at once, shared by the partitions: when behind, all of them are worked on side by side."""
 LEAST: Final = 200
 DUE: Final = 1000
+FORGOTTEN: Final = 100
+"""How many tickets of a partition are forgotten at a time, between two batches: there may be very many at once, for
+example a horizon after history was loaded, and nobody waits for it."""
 _TICK_S: Final = 0.05
+_FORGET_S: Final = 1.0
 _COMMIT_S: Final = 5.0
 _LOOK_BACK_S: Final = 1.0
 _BEAT_S: Final = 60.0
@@ -81,6 +85,7 @@ class Worker:
         self._ticked_s = 0.0
         self._committed_s = 0.0
         self._looked_s = 0.0
+        self._forgot_s = 0.0
         self._stop = asyncio.Event()
 
     def problem(self) -> str | None:
@@ -213,7 +218,7 @@ class Worker:
         for record in records:
             try:
                 event = codec.decode_ticket(record.value or b"")
-                incoming.setdefault(subject(event), []).append(fact(event))
+                incoming.setdefault(subject(event), []).append(fact(event, record.appended_us))
             except Invalid as failure:
                 letters.append(from_record(record, failure, TICKETS_DLQ, "metrics", clock.now_us()))
         if letters:
@@ -226,10 +231,15 @@ class Worker:
         clock_us = held.clock(self._consumer.caught_up_us(number), records[-1])
         change = self._engine.computed(entries, incoming, history, clock_us)
         delta, tally = await self._counted(self._engine, change), change.tally
+        if change.refused:
+            late = [dead for record in records if (dead := _too_late(record, change.refused)) is not None]
+            await self._patiently("kafka", partial(self._producer.send, late))
         if not await self._apply(held, records[-1], clock_us, delta):
             return
-        self._meters.events.labels("folded").inc(tally.events - tally.duplicates)
+        self._meters.events.labels("folded").inc(tally.events - tally.duplicates - tally.refused)
         self._meters.events.labels("duplicate").inc(tally.duplicates)
+        self._meters.events.labels("too_late").inc(tally.refused)
+        self._meters.forgotten.inc(tally.forgotten)
         self._meters.refolds.inc(tally.refolds)
         self._meters.expired.inc(tally.expired)
 
@@ -260,11 +270,25 @@ class Worker:
             self._meters.lag.labels(label).set(self._consumer.lag(number))
             self._meters.watermark.labels(label).set(clock_us / 1e6)
             self._meters.clock_lag.labels(label).set(max(0.0, (now_us - clock_us) / 1e6))
+        until_us = dict(clocks_us)
         while due := await self._patiently("redis", partial(self._store.due, clocks_us, DUE)):
             for number, keys in due.items():
                 await self._announce(number, keys, clocks_us)
                 if len(keys) < DUE or number not in self._held:
                     del clocks_us[number]
+        if now_s - self._forgot_s >= _FORGET_S:
+            await self._forget({n: clock_us for n, clock_us in until_us.items() if n in self._held}, now_s)
+
+    async def _forget(self, clocks_us: Mapping[int, int], now_s: float) -> None:
+        """Forgets some of the tickets whose time has come; goes on at the next tick if there are more."""
+        found = await self._patiently("redis", partial(self._store.forgettable, clocks_us, FORGOTTEN))
+        for number, keys in found.items():
+            entries = await self._patiently("redis", partial(self._store.entries, number, keys))
+            change = self._engine.forgotten(keys, entries, clocks_us[number])
+            if await self._apply(self._held[number], None, clocks_us[number], change.delta):
+                self._meters.forgotten.inc(change.tally.forgotten)
+        if all(len(keys) < FORGOTTEN for keys in found.values()):
+            self._forgot_s = now_s
 
     async def _announce(self, number: int, keys: list[str], clocks_us: Mapping[int, int]) -> None:
         """Announces what the clock brought for these tickets of a partition."""
@@ -354,3 +378,22 @@ class Worker:
         """Waits, unless a stop comes first."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), pause_s)
+
+
+def _too_late(record: Record, refused: Sequence[Fact]) -> Outgoing | None:
+    """The dead letter of a record if its event is among those that were refused. They are few, so they are decoded once
+    more rather than kept with every fact."""
+    try:
+        event = codec.decode_ticket(record.value or b"")
+    except Invalid:
+        return None
+    found = fact(event, record.appended_us)
+    if not any((one.event_id, one.heard_us) == (found.event_id, found.heard_us) for one in refused):
+        return None
+    told = to_rfc3339(found.at_us)
+    failure = Invalid(
+        Reason.TOO_LATE,
+        f"occurred_at is {told}, longer ago than retention.closed_tickets when it came: "
+        "the ticket may have been counted and forgotten",
+    )
+    return from_record(record, failure, TICKETS_DLQ, "metrics", clock.now_us())

@@ -11,7 +11,18 @@ from redis import exceptions
 
 from schemas.instant import SECOND_US, to_datetime
 from schemas.sla import SlaEvent, SlaKind, SlaMetric
-from schemas.state import Entry, Fact, Ticket, TimerState, bucket_key, gauge_key, outbox_key, pack, timers_key
+from schemas.state import (
+    FORGET_FROM,
+    Entry,
+    Fact,
+    Ticket,
+    TimerState,
+    bucket_key,
+    gauge_key,
+    outbox_key,
+    pack,
+    timers_key,
+)
 from schemas.ticket import Kind
 from services.kpi.cuts import Cuts, plain
 from services.metrics.delta import Delta
@@ -268,3 +279,31 @@ async def test_dropped_segments_leave_no_gauge_and_a_position_says_what_was_swep
 def test_positions_never_let_the_clock_go_back() -> None:
     position = Position(1, clock_us=AT_US)
     assert position.after(None, AT_US - 5).clock_us == AT_US
+
+
+async def test_forgotten_tickets_are_gone_with_their_facts_and_may_begin_anew_in_the_same_step(store: Store) -> None:
+    position = await store.claim(0)
+    both = delta()
+    both.entries["zendesk:2"] = pack(Entry(Ticket("zendesk", "2")))
+    both.facts["zendesk:2"] = both.facts[KEY]
+    await store.apply(0, position, position.after(None, AT_US), both)
+    before = position.after(None, AT_US)
+    again = Fact(AT_US + 9, 0, (9).to_bytes(16, "big"), Kind.UPDATED)
+    forgetting = Delta(
+        forgotten=[KEY, "zendesk:2"],
+        entries={KEY: pack(Entry(Ticket("zendesk", "1", facts=7)))},
+        facts={KEY: [pack(again)]},
+    )
+    await store.apply(0, before, before.after(None, AT_US), forgetting)
+    assert {key: entry.ticket.facts for key, entry in (await store.entries(0, [KEY, "zendesk:2"])).items()} == {KEY: 7}
+    assert await store.facts(0, [KEY, "zendesk:2"]) == {KEY: [again], "zendesk:2": []}
+
+
+async def test_what_waits_to_be_forgotten_is_apart_from_what_waits_for_a_timer(store: Store) -> None:
+    position = await store.claim(0)
+    waiting = Delta(due={"z:timer": 50, "z:soon": FORGET_FROM + 50, "z:later": FORGET_FROM + 70})
+    await store.apply(0, position, position.after(None, AT_US), waiting)
+    assert await store.due({0: AT_US}, 10) == {0: ["z:timer"]}
+    assert await store.forgettable({0: 60, 1: 60}, 10) == {0: ["z:soon"]}
+    assert await store.forgettable({0: 70}, 1) == {0: ["z:soon"]}
+    assert await store.forgettable({0: 49}, 10) == {}

@@ -6,7 +6,6 @@ from collections import defaultdict
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import structs
 
 from schemas.state import Fact, unpack_entry
 from schemas.ticket import TicketEvent
@@ -158,5 +157,4 @@ async def test_a_cut_that_comes_later_ends_as_if_it_had_always_been_there(
 
 def test_a_ticket_from_before_there_were_revisions_counts_in_the_first_cuts() -> None:
     cuts = Cuts(0, {"team": 0})
-    assert structs.fields(unpack_entry(b"\x93\x92\xa1z\xa11\x90\xc4\x00").__class__)[-1].name == "revision"
     assert unpack_entry(b"\x93\x92\xa1z\xa11\x90\xc4\x00").revision == cuts.revision == 0

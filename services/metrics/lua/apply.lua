@@ -23,6 +23,9 @@ end
 
 local changes = cmsgpack.unpack(ARGV[4])
 
+for _, key in ipairs(changes.del) do
+  redis.call('DEL', key)
+end
 for _, change in ipairs(changes.set) do
   call('SET', change[1], ARGV[change[2]])
 end
