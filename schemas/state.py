@@ -217,6 +217,9 @@ class Ticket(Struct, array_like=True):
     ``matter_us`` is since when an escalation stands. ``overdue_us`` is since when the present holder has a broken
     promise, as far as facts tell.
 
+    ``hours_until`` are the calendars in which business time was measured before the present one, each with the instant
+    up to which it was; ``None`` is the business calendar.
+
     People events are folded as tickets of their own that no list and no backlog has: of a question ``matter_us`` is
     since when it stands, of an agent since when they are there.
 
@@ -272,6 +275,7 @@ class Ticket(Struct, array_like=True):
     ces: Answered | None = None
     nps: Answered | None = None
     floor_us: int = 0
+    hours_until: tuple[tuple[int, str | None], ...] = ()
 
 
 class Entry(Struct, frozen=True, array_like=True):

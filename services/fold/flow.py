@@ -25,6 +25,9 @@ PEOPLE: Final = frozenset(
 )
 """Kinds that tell of no ticket."""
 
+CALENDARS_KEPT: Final = 32
+"""How many changes of calendar back business time is summed exactly."""
+
 _RANK: Final = {priority: rank for rank, priority in enumerate(Priority)}
 _PLACE: Final = {status: 2 * number for number, status in enumerate(STAYS)}
 _NOBODY: Final = frozenset({ActorKind.CUSTOMER, ActorKind.BOT, ActorKind.SYSTEM})
@@ -49,10 +52,30 @@ def in_backlog(ticket: Ticket) -> bool:
     return ticket.facts > 0 and ticket.gone is None and ticket.status is not None and ticket.status not in DONE
 
 
+def worked(ticket: Ticket, from_us: int, until_us: int, rules: Rules) -> int:
+    """Business time between two instants: each stretch in the calendar that was in force then (semantics.md §b)."""
+    passed_us = 0
+    for end_us, name in ticket.hours_until:
+        if from_us < end_us:
+            passed_us += _calendar(name, rules).elapsed(from_us, end_us)
+            from_us = end_us
+    return passed_us + hours(ticket, rules).elapsed(from_us, until_us)
+
+
+def rehoured(before: Ticket, after: Ticket, at_us: int, rules: Rules) -> None:
+    """Attributes changed: keeps in which calendar business time was measured up to now, if it is another one now."""
+    was = rules.hours(before.source, before.who)
+    if before.facts and was != rules.hours(after.source, after.who):
+        after.hours_until = (*after.hours_until, (at_us, was))[-CALENDARS_KEPT:]
+
+
 def hours(ticket: Ticket, rules: Rules) -> Calendar:
     """The calendar in which the ticket's business time is measured: its policy's, else the business calendar."""
-    named = rules.hours(ticket.source, ticket.who)
-    return rules.calendar(named) if named is not None else rules.business
+    return _calendar(rules.hours(ticket.source, ticket.who), rules)
+
+
+def _calendar(name: str | None, rules: Rules) -> Calendar:
+    return rules.calendar(name) if name is not None else rules.business
 
 
 def handed(before: Ticket, after: Ticket, fact: Fact, rules: Rules) -> None:
@@ -79,7 +102,7 @@ def stayed(before: Ticket, after: Ticket, at_us: int, rules: Rules) -> None:
     if at_us > from_us:
         spent = list(after.spent_us) or [0] * (2 * len(STAYS))
         spent[place] += at_us - from_us
-        spent[place + 1] += hours(after, rules).elapsed(from_us, at_us)
+        spent[place + 1] += worked(after, from_us, at_us, rules)
         after.spent_us = tuple(spent)
 
 
@@ -100,12 +123,11 @@ def replied(after: Ticket, fact: Fact, rules: Rules, flows: list[Flow]) -> None:
     """An agent's public reply; ``after.awaiting_us`` is still what it answers."""
     at_us, who = fact.at_us, after.who
     flows.append((_REPLIES, at_us, who, None, None, 1))
-    calendar = hours(after, rules)
-    if not calendar.is_open(at_us):
+    if not hours(after, rules).is_open(at_us):
         flows.append((_AFTER_HOURS, at_us, who, None, None, 1))
     _active(after, fact, flows)
     if after.first_reply is not None and after.awaiting_us is not None:
-        flows.append(_lasted(_NEXT_RESPONSE, after.awaiting_us, at_us, who, calendar))
+        flows.append(_lasted(_NEXT_RESPONSE, after.awaiting_us, at_us, after, rules))
 
 
 def told(after: Ticket, fact: Fact, rules: Rules, flows: list[Flow]) -> None:
@@ -139,8 +161,7 @@ def aside(after: Ticket, fact: Fact, rules: Rules, flows: list[Flow]) -> None:
         after.matter_us = at_us if after.matter_us is None else after.matter_us
     elif fact.kind is Kind.QUESTION_ANSWERED:
         if after.matter_us is not None:
-            calendar = hours(after, rules)
-            flows.append(_lasted(Cell.ANSWERED.value, after.matter_us, at_us, who, calendar))
+            flows.append(_lasted(Cell.ANSWERED.value, after.matter_us, at_us, after, rules))
             after.matter_us = None
     elif fact.kind is Kind.AGENT_JOINED:
         after.matter_us = at_us if after.matter_us is None else after.matter_us
@@ -252,13 +273,13 @@ def _active(after: Ticket, fact: Fact, flows: list[Flow]) -> bool:
 
 def _decided(after: Ticket, at_us: int, rules: Rules, flows: list[Flow]) -> None:
     if after.matter_us is not None:
-        flows.append(_lasted(Cell.DECIDED.value, after.matter_us, at_us, after.who, hours(after, rules)))
+        flows.append(_lasted(Cell.DECIDED.value, after.matter_us, at_us, after, rules))
         after.matter_us = None
 
 
-def _lasted(cell: str, from_us: int, at_us: int, who: Who, calendar: Calendar) -> Flow:
-    business_us = calendar.elapsed(from_us, at_us)
-    return cell, at_us, who, max(0, at_us - from_us) // 1000, business_us // 1000, 1
+def _lasted(cell: str, from_us: int, at_us: int, after: Ticket, rules: Rules) -> Flow:
+    business_us = worked(after, from_us, at_us, rules)
+    return cell, at_us, after.who, max(0, at_us - from_us) // 1000, business_us // 1000, 1
 
 
 def _raised(was: Who, now: Who, rules: Rules) -> bool:

@@ -58,6 +58,8 @@ def _stepped(ticket: Ticket, fact: Fact, rules: Rules, flows: list[Flow], reckon
         after.seen_us = fact.at_us
     after.imported = ticket.imported or fact.imported
     _attributes(after, fact)
+    if after.who is not ticket.who:
+        flow.rehoured(ticket, after, fact.at_us, rules)
     if fact.kind in flow.PEOPLE:
         after.status = after.status_since_us = None
         flow.aside(after, fact, rules, flows)
@@ -282,10 +284,9 @@ def _measured(after: Ticket, at_us: int, rules: Rules) -> Mark:
     created_us = after.created_us
     if created_us is None:
         return Mark(at_us, after.who)
-    business = flow.hours(after, rules)
     return Mark(
         at_us,
         after.who,
         max(0, at_us - created_us) // 1000,
-        business.elapsed(created_us, at_us) // 1000,
+        flow.worked(after, created_us, at_us, rules) // 1000,
     )

@@ -285,8 +285,7 @@ KPIS: Final[dict[str, Kpi]] = {
             "How long solved tickets had been new, open, pending and on hold.",
             "For each status, the sum of the ticket's times in it from its creation to its most recent solve; counts "
             "at that solve and is withdrawn while the ticket is reopened. A ticket that was not in a status, or not "
-            "for a millisecond, is no case of it. A stay is measured when it ends, in business hours by the calendar "
-            "that the ticket has then. Only tickets whose creation was seen.",
+            "for a millisecond, is no case of it. Only tickets whose creation was seen.",
             tuple(status.value for status in STAYS),
             "status",
         ),

@@ -106,6 +106,12 @@ def _lines() -> Iterator[str]:
         "of it. A late, repeated or corrected event changes the numbers to what they would have been had everything "
         "come once and in order."
     )
+    yield ""
+    yield (
+        "Business hours are those of the first SLA policy that fits the ticket and speaks of what the customer is "
+        "promised, else those of `business_calendar`. When another calendar comes into force in mid-ticket, each "
+        "stretch counts in the one that was in force then."
+    )
     for kpi in KPIS.values():
         yield ""
         yield f"### `{kpi.name}`"

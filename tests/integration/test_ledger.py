@@ -60,16 +60,16 @@ calendars:
   abroad: {timezone: America/New_York, weekly: {mon: [["08:00","20:00"]], tue: [["08:00","20:00"]],
     thu: [["00:00","24:00"]], sat: [["00:00","24:00"]], sun: [["00:00","24:00"]]}}
 business_calendar: office
-# What a ticket is promised never comes and goes, and the calendar of a source stays: what a promise that is withdrawn
-# after it was kept counts as, and hours that change in mid-ticket, are not settled.
+# Promises come and go with tags, teams and tiers, and so do the hours that business time is measured in.
 sla_policies:
   - {name: south, match: {source: [south]}, calendar: abroad, targets: {first_response: {urgent: 15m, "*": 1h},
      next_response: {"*": 1h}, resolution: {"*": 8h}, periodic_update: {"*": 4h}, pausable_update: {"*": 2h},
      group_ownership: {"*": 8h}}}
   - {name: bugs, match: {tag: [bug], team: [technical, support]}, calendar: office,
      targets: {first_response: {"*": 2h}, next_response: {low: 8h, "*": 30m}, resolution: {urgent: 8h, "*": 2d},
-     requester_wait: {"*": 1d}, agent_work: {"*": 6h}, group_ownership: {urgent: 1h, "*": 5h}},
-     pause_on: {resolution: [on_hold]}}
+     agent_work: {"*": 6h}, group_ownership: {urgent: 1h, "*": 5h}}, pause_on: {resolution: [on_hold]}}
+  - {name: vip, match: {tag: [vip]}, calendar: abroad, targets: {resolution: {urgent: 4h, high: null, "*": 1d}}}
+  - {name: desk, match: {team: [billing]}, calendar: abroad, targets: {group_ownership: {"*": 3h}}}
   - {name: everyone, targets: {first_response: {urgent: 15m, high: 1h, "*": 4h}, next_response: {"*": 1h},
      resolution: {urgent: 8h, "*": 3d}, agent_work: {"*": 12h}, requester_wait: {high: 8h, "*": 2d},
      group_ownership: {"*": 10h}}}

@@ -217,6 +217,30 @@ def test_business_hours_are_those_of_the_policy_that_decides_about_the_customer(
     assert desk.reads("first_response_time")["business"]["mean_s"] == 60 * minutes
 
 
+def test_business_time_is_summed_over_the_calendars_that_were_in_force() -> None:
+    story, desk = Story(), Desk(HOURS)
+    desk.hears(
+        story.created(0),  # in office hours from 09:00, then in the later ones from 10:00 on: 30 minutes and 30 minutes
+        story.tell(30, Kind.UPDATED, ticket=Attributes(tier="gold", status=Status.OPEN)),
+        story.tell(40, Kind.ESCALATION_RAISED),
+        story.reply(90),
+        story.asks(100),
+        story.tell(110, Kind.UPDATED, ticket=Attributes(tier="plain")),
+        story.reply(120),
+        story.status(130, Status.SOLVED),
+        minute=130,
+    )
+    for kpi, clock, business in [
+        ("first_response_time", 90, 60),
+        ("next_response_time", 20, 20),
+        ("resolution_time", 130, 100),
+        ("agent_work_time", 130, 100),
+        ("decision_velocity", 90, 70),
+    ]:
+        found = desk.reads(kpi)
+        assert (kpi, found["mean_s"], found["business"]["mean_s"]) == (kpi, 60 * clock, 60 * business)
+
+
 def test_a_rise_to_urgent_from_a_known_priority_is_an_escalation_and_a_first_priority_is_not() -> None:
     desk, first, second = Desk(), Story(ticket_id="1"), Story(ticket_id="2")
     desk.hears(first.created(priority=Priority.LOW), first.priority(10, Priority.URGENT), minute=10)
