@@ -10,11 +10,10 @@ instance of its own: an unanswered question, the time since an agent last wrote,
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from schemas.sla import SlaMetric
 from schemas.state import Cycle, Mode, Ticket, Timer
@@ -27,10 +26,17 @@ CYCLES_KEPT = 20
 Promises = dict[SlaMetric, Promise]
 
 _OPEN: Final = frozenset({Mode.RUNNING, Mode.PAUSED})
+_REPEATING: Final = frozenset(
+    {
+        SlaMetric.NEXT_RESPONSE,
+        SlaMetric.PERIODIC_UPDATE,
+        SlaMetric.PAUSABLE_UPDATE,
+        SlaMetric.GROUP_OWNERSHIP,
+    }
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Natural:
+class Natural(Struct, frozen=True):
     """What a metric's clock should be doing, whatever was promised: ``None`` for a metric that has not begun.
 
     ``since_us`` is when this instance began, ``None`` once a repeating one has ended.
@@ -139,6 +145,8 @@ def natural(metric: SlaMetric, ticket: Ticket, promise: Promise) -> Natural:
 
 def cycle_of(metric: SlaMetric, ticket: Ticket) -> int:
     """The number of the newest instance of a metric; 1 for one that does not repeat."""
+    if metric not in _REPEATING:
+        return 1
     match metric:
         case SlaMetric.NEXT_RESPONSE:
             return ticket.cycles

@@ -8,7 +8,8 @@ replay announces nothing twice.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from schemas.instant import to_datetime
 from schemas.sla import Holder, SlaEvent, SlaKind
@@ -18,8 +19,7 @@ from services.fold import sla
 from services.fold.rules import Rules
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
+class Announcement(Struct, frozen=True):
     """``wake_us`` is when the clock alone will bring news of this ticket; ``None`` when only an event can."""
 
     events: tuple[SlaEvent, ...]
@@ -27,8 +27,7 @@ class Announcement:
     wake_us: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """A timer as it stands at the clock."""
 
     level: Level
