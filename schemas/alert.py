@@ -29,7 +29,7 @@ class Severity(StrEnum):
 class Transition(StrEnum):
     """Why an alert changed: the named reason of every step, in the log, the API and the message. ``corrected`` changes
     the numbers of an alert (when the promise broke, say) and not what it says. ``fired``, ``cleared`` and
-    ``rule_removed`` are those of rules on KPIs."""
+    ``rule_removed`` are those of rules on KPIs. ``escalated`` tells further people, since nobody took it on."""
 
     WARNED = "warned"
     WARNED_AGAIN = "warned_again"
@@ -46,6 +46,7 @@ class Transition(StrEnum):
     FIRED = "fired"
     CLEARED = "cleared"
     RULE_REMOVED = "rule_removed"
+    ESCALATED = "escalated"
 
 
 class Evidence(Struct, frozen=True, omit_defaults=True):
@@ -136,6 +137,8 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     acknowledged_by: str | None = None
     acknowledged_at: Instant | None = None
     snoozed_until: Instant | None = None
+    escalated: Number = 0
+    escalates_at: Instant | None = None
     evidence: tuple[Evidence, ...] = ()
     runbook: str | None = None
     value: float | None = None

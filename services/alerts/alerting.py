@@ -10,7 +10,7 @@ from urllib.parse import quote
 from schemas.alert import Alert, AlertEvent, AlertState
 from schemas.instant import from_datetime
 from schemas.sla import SlaEvent
-from services.alerts import delivery, route, state
+from services.alerts import delivery, escalation, route, state
 from services.alerts.oncall import Roster
 from services.alerts.state import Refusal, Step
 from services.alerts.store import AlertStore
@@ -51,7 +51,8 @@ class Alerting:
         return [
             found.model_copy(update={"receiver": receiver, "schedule": None})
             for found in self._routes
-            for receiver in self._reached(found.to, at_us)
+            for receiver in route.targets(found, partial(self._reached, at_us=at_us))
+            if receiver in self._receivers
         ]
 
     async def announced(self, event: SlaEvent) -> Step | None:
@@ -59,6 +60,7 @@ class Alerting:
         url = self._url(event)
         while True:
             step = state.decide(await self._store.newest(event.instance), event, self._now(), url)
+            step = self._planned(step) if step is not None else None
             if step is None or await self._stored(step):
                 return step
 
@@ -71,20 +73,26 @@ class Alerting:
             step = action(alert, self._now())
             if isinstance(step, Refusal):
                 return step
+            step = self._planned(step)
             if step.event is None or await self._stored(step):
                 return step.after
 
     async def wake(self, limit: int = 200) -> None:
-        """Fires the snoozed alerts whose time has come."""
+        """Fires the snoozed alerts whose time has come, and escalates those that nobody took on."""
         for alert in await self._store.to_wake(from_datetime(self._now()), limit):
-            step = state.wake(alert, self._now())
+            at = self._now()
+            step = state.wake(alert, at) or escalation.due(alert, escalation.ladder(self._routes, alert), at)
             if step is not None:
-                await self._stored(step)  # when not, somebody else changed it meanwhile: the next look tells
+                # When not stored, somebody else changed it meanwhile: the next look tells.
+                await self._stored(self._planned(step))
 
     async def take(self, step: Step, fence: str, *, silently: bool = False) -> bool:
         """Carries out a step that the leader of the evaluation decided on; ``silently`` without messages. False when
         things have changed meanwhile, or another process leads."""
-        return await self._stored(step, fence, silently=silently)
+        return await self._stored(self._planned(step), fence, silently=silently)
+
+    def _planned(self, step: Step) -> Step:
+        return escalation.planned(step, escalation.ladder(self._routes, step.after))
 
     async def _stored(self, step: Step, fence: str = "", *, silently: bool = False) -> bool:
         if step.event is None:
@@ -98,18 +106,20 @@ class Alerting:
         return stored
 
     async def _audience(self, step: Step) -> list[str]:
-        """Those whose routes fit; of an end also those who heard of the alert when they still did: a ticket that went
-        to another team must not leave the first team's incident open."""
+        """Those whose routes fit, and those whom it was escalated to; of an end also those who heard of the alert when
+        they still did: a ticket that went to another team must not leave the first team's incident open."""
         at_us = from_datetime(step.after.updated_at)
         reached = partial(self._reached, at_us=at_us)
         to = list(route.receivers(self._routes, step.after, reached))
+        for one in escalation.ladder(self._routes, step.after)[: step.after.escalated]:
+            to += reached(one.to)
         if step.after.state is AlertState.RESOLVED and step.before is not None:
             to += route.receivers(self._routes, step.before, reached)
-            to += sorted(await self._store.heard_by(step.after.alert_id) & self._receivers)
-        return list(dict.fromkeys(to))
+            to += sorted(await self._store.heard_by(step.after.alert_id))
+        return list(dict.fromkeys(one for one in to if one in self._receivers))
 
     def _reached(self, name: str, at_us: int) -> tuple[str, ...]:
-        return tuple(to for to in self.roster.reached_by(name, at_us) if to in self._receivers)
+        return self.roster.reached_by(name, at_us)
 
     def _url(self, event: SlaEvent) -> str | None:
         source = self._sources.get(event.source)

@@ -103,8 +103,9 @@ class MemoryStore:
         return of
 
     async def to_wake(self, at_us: int, limit: int) -> list[Alert]:
-        waiting = [a for a in self.alerts.values() if a.snoozed_until and from_datetime(a.snoozed_until) <= at_us]
-        return sorted(waiting, key=lambda a: (a.snoozed_until, a.alert_id))[:limit]
+        timed = [(a.snoozed_until or a.escalates_at, a) for a in self.alerts.values()]
+        waiting = sorted((from_datetime(at), a.alert_id) for at, a in timed if at is not None)
+        return [self.alerts[alert_id] for due_us, alert_id in waiting if due_us <= at_us][:limit]
 
     async def prune(self, at_us: int, limit: int = 500) -> int:
         old = [

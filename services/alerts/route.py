@@ -20,16 +20,23 @@ class Worth(StrEnum):
 
 
 def itself(name: str) -> tuple[str, ...]:
-    """A receiver is reached by its name."""
+    """Whoever is reached under their own name."""
     return (name,)
 
 
 def receivers(
     routes: Sequence[Route], alert: Alert, reached: Callable[[str], tuple[str, ...]] = itself
 ) -> tuple[str, ...]:
-    """The receivers of every route that fits, each once, in the order of the routes. ``reached`` are those that a
-    receiver or a schedule stands for."""
-    return tuple(dict.fromkeys(to for route in routes if matches(route, alert) for to in reached(route.to)))
+    """The receivers of every route that fits, each once, in the order of the routes. ``reached`` are those of whoever
+    is on call by a schedule."""
+    return tuple(dict.fromkeys(to for route in routes if matches(route, alert) for to in targets(route, reached)))
+
+
+def targets(route: Route, reached: Callable[[str], tuple[str, ...]] = itself) -> tuple[str, ...]:
+    """The receivers that one route leads to."""
+    if route.receiver is not None:
+        return (route.receiver,)
+    return reached(route.schedule) if route.schedule is not None else ()
 
 
 def matches(route: Route, alert: Alert) -> bool:

@@ -104,6 +104,12 @@ def wake(alert: Alert, at: datetime) -> Step | None:
     return _step(alert, changed, Transition.SNOOZE_ENDED, at, None)
 
 
+def escalate(alert: Alert, at: datetime, following: datetime | None) -> Step:
+    """Tells further people of a firing alert; ``following`` is when the next ones are told. Why it fires stays so."""
+    changed = replace(alert, escalated=alert.escalated + 1, escalates_at=following)
+    return _step(alert, changed, Transition.ESCALATED, at, None, reason=alert.reason)
+
+
 def stepped(alert: Alert | None, changed: Alert, transition: Transition, at: datetime) -> Step:
     """The step to ``changed``, which Deskpulse takes by itself: with the reason, the next version and its event."""
     return _step(alert, changed, transition, at, None)

@@ -107,7 +107,7 @@ class AlertStore(Protocol):
         """How many there are."""
 
     async def to_wake(self, at_us: int, limit: int) -> list[Alert]:
-        """Snoozed alerts whose time has come."""
+        """Alerts whose time has come: a snooze ends, or an escalation is due."""
 
     async def prune(self, at_us: int, limit: int = 500) -> int:
         """Forgets resolved alerts and settled messages after their time; returns how many alerts."""
@@ -230,7 +230,7 @@ class RedisStore:
     async def apply(self, step: Step, deliveries: Sequence[Delivery] = (), fence: str = "") -> bool:
         before, after = step.before, step.after
         same = before is not None and before.alert_id == after.alert_id
-        resolved = after.state is AlertState.RESOLVED
+        resolved, wake_at = after.state is AlertState.RESOLVED, after.snoozed_until or after.escalates_at
         messages: list[Any] = []
         for delivery in deliveries:
             messages += [delivery.receiver, delivery.delivery_id, _json.encode(delivery), delivery.next_us]
@@ -253,7 +253,7 @@ class RedisStore:
                     after.severity.value,
                     place(after),
                     from_datetime(after.updated_at) if resolved else "",
-                    from_datetime(after.snoozed_until) if after.snoozed_until else "",
+                    from_datetime(wake_at) if wake_at else "",
                     codec.encode(step.event) if step.event else "",
                     FEED_LENGTH,
                     TRANSITIONS_KEPT,

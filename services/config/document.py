@@ -21,7 +21,7 @@ from services.config.duration import percent, seconds
 from services.config.receiver import Receiver, Url
 from services.config.rule import AnyRule, cut_problem
 from services.config.rule import problems as rule_problems
-from services.config.schedule import Schedule, Somebody
+from services.config.schedule import EscalationStep, Schedule, Somebody
 from services.config.schedule import problems as schedule_problems
 
 _RULE_PLACE = re.compile(r"^rules\[\d+\](?:\.[a-z_]+(?:\[\d+\])?)*(?=: )")
@@ -148,11 +148,12 @@ class Retention(_Part):
 
 class Route(_Part):
     """Alerts whose labels match go to ``receiver``, or to whoever is on call by ``schedule``; an empty match takes all.
-    Every matching route is used."""
+    Every matching route is used; ``escalate`` is that of the first which has one."""
 
     receiver: str | None = None
     schedule: str | None = None
     match: dict[str, tuple[str, ...]] = {}
+    escalate: tuple[EscalationStep, ...] = Field((), max_length=10)
 
     @model_validator(mode="after")
     def _one_way(self) -> Route:
@@ -160,10 +161,12 @@ class Route(_Part):
             raise ValueError("give either receiver, or schedule (whoever is on call)")
         return self
 
-    @property
-    def to(self) -> str:
-        """The receiver or the schedule."""
-        return self.receiver or self.schedule or ""
+    @model_validator(mode="after")
+    def _steps_in_order(self) -> Route:
+        waits = [seconds(step.after) for step in self.escalate]
+        if sorted(set(waits)) != waits:
+            raise ValueError("escalate: give the steps in order, each with a longer `after`")
+        return self
 
 
 class Document(_Part):
@@ -207,6 +210,11 @@ class Document(_Part):
             if route.schedule is not None and route.schedule not in self.schedules:
                 there = ", ".join(self.schedules) or "none"
                 problems.append(f"routes[{number}].schedule: no schedule '{route.schedule}' (there is: {there})")
+            problems += [
+                f"routes[{number}].escalate[{place}].to: {problem}"
+                for place, step in enumerate(route.escalate)
+                if (problem := self._unclear(step.to)) is not None
+            ]
         problems += schedule_problems(self.people, self.schedules, self.receivers)
         for number, segment in enumerate(self.segments):
             if not segment or len(set(segment)) != len(segment):
@@ -233,6 +241,23 @@ class Document(_Part):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _unclear(self, name: str) -> str | None:
+        """Why ``name`` does not say whom to tell."""
+        nouns = [
+            noun
+            for noun, there in (
+                ("receiver", name in self.receivers),
+                ("schedule", name in self.schedules),
+                ("person", name in self.people),
+            )
+            if there
+        ]
+        if not nouns:
+            return f"no receiver, schedule or person '{name}'"
+        if len(nouns) > 1:
+            return f"'{name}' is a {' and a '.join(nouns)}; give one of them another name"
+        return None
 
     @property
     def windows_s(self) -> dict[str, int]:

@@ -31,7 +31,7 @@ from services.config.receiver import (
     WebhookReceiver,
 )
 from services.config.rule import Pair, Threshold
-from services.config.schedule import Away, Override, Rotation, Schedule, Somebody
+from services.config.schedule import Away, EscalationStep, Override, Rotation, Schedule, Somebody
 from services.config.template import NAMES
 
 KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
@@ -272,6 +272,14 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         "receiver": ("name", "One of `receivers`. Give this or `schedule`."),
         "schedule": ("name", "One of `schedules`: whoever is on call when the alert changes."),
         "match": ("label: list of values", "What an alert's labels must have; empty takes every alert."),
+        "escalate": (
+            "list of `{after, to}`",
+            "Whom else to tell while nobody acknowledges. Of the routes that fit, the first that has steps counts.",
+        ),
+    },
+    EscalationStep: {
+        "after": ("duration", "Since the alert fired, from `1m` to `7d`; each step later than the one before."),
+        "to": ("name", "A receiver, a schedule (whoever is on call then) or a person (or their cover)."),
     },
     Somebody: {
         "receivers": ("list of names", "Of `receivers`: all of them are used."),
@@ -547,6 +555,7 @@ _TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
     (Rotation, "`schedules.<name>.rotations[]`"),
     (Override, "`schedules.<name>.overrides[]`"),
     (Route, "`routes[]`"),
+    (EscalationStep, "`routes[].escalate[]`"),
 )
 
 

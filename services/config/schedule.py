@@ -1,4 +1,4 @@
-"""``people`` and ``schedules`` of the document: who is told, and when.
+"""``people`` and ``schedules`` of the document: who is told, when, and who else.
 
 Times of day and dates are those of the zone that stands beside them, never of the machine.
 """
@@ -44,6 +44,12 @@ def _moment(value: Any) -> Any:
 def _turn(text: str) -> str:
     if not _HOUR_S <= seconds(text) <= 366 * 24 * _HOUR_S or seconds(text) % 60:
         raise ValueError("a turn is from 1h to 366d")
+    return text
+
+
+def _wait(text: str) -> str:
+    if not 60 <= seconds(text) <= 7 * 24 * _HOUR_S:
+        raise ValueError("must be from 1m to 7d")
     return text
 
 
@@ -146,6 +152,13 @@ class Schedule(_Part):
             except RotaInvalid as exc:
                 raise ValueError(f"calendar: {exc}") from None
         return self
+
+
+class EscalationStep(_Part):
+    """Whom else to tell when nobody took the alert on ``after`` it was told."""
+
+    after: Annotated[str, AfterValidator(_wait)]
+    to: str
 
 
 def weekly(days: tuple[Weekday, ...], hours: Hours | None) -> dict[str, list[list[str]]]:

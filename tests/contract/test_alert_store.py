@@ -442,3 +442,18 @@ async def test_a_test_message_waits_like_any_other(store: Store) -> None:
     claim = await store.claim("pager", AT_US, LEASE_US, RATE)
     assert claim is not None
     assert (claim.delivery, claim.body) == (trial, b"")
+
+
+async def test_an_alert_is_found_when_its_escalation_is_due_and_no_longer_once_that_is_done(store: Store) -> None:
+    step = decided(None, SlaKind.BREACHED, 1)
+    due = AT + timedelta(minutes=10)
+    waiting = replace(step.after, escalates_at=due)
+    assert await store.apply(Step(None, waiting, step.event))
+    assert await store.to_wake(from_datetime(due) - 1, 10) == []
+    assert await store.to_wake(from_datetime(due), 10) == [waiting]
+    done = state.escalate(waiting, due, None)
+    assert await store.apply(done, messages(done, "boss"))
+    assert await store.to_wake(from_datetime(due), 10) == []
+    assert not await store.apply(done)  # a second worker
+    forgotten = Step(done.after, replace(done.after, escalates_at=None), None)
+    assert await store.apply(forgotten)

@@ -2,7 +2,7 @@
 -- KEYS: 1 alert  2 newest alert of the fingerprint  3 transitions  4 outbox  5 feed  6 wake  7 ended  8 pending
 --       9 leader of the evaluation
 -- ARGV: 1 prefix  2 alert id  3 expected version ('' when it must not exist)  4 expected newest id ('' for none)
---       5 version  6 alert  7 state  8 severity  9 place in listings  10 ended_us or ''  11 snoozed_until_us or ''
+--       5 version  6 alert  7 state  8 severity  9 place in listings  10 ended_us or ''  11 when to look at it again, in us, or ''
 --       12 event or ''  13 feed length  14 transitions kept  15 fence ('' for none)
 --       16… receiver, delivery id, delivery, next_us (each)
 -- Returns 1, or 0 when the alert is not what the caller decided on, or the caller no longer leads.

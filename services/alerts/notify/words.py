@@ -225,6 +225,8 @@ def _done(event: AlertEvent) -> str | None:
             return f"Ended by {who}."
         case Transition.SNOOZE_ENDED:
             return "The snooze is over."
+        case Transition.ESCALATED:
+            return "Nobody has taken it yet, so more people are told."
         case _:
             return None
 
