@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from schemas.sla import SlaMetric
 from schemas.ticket import Priority
-from services.config.document import ConfigInvalid, Document, load
+from services.config.document import ConfigInvalid, Document, load, parse
 from services.config.duration import seconds
+from services.config.rule import TYPES
 from services.fold.hours_form import read_hours
 from services.ingest.source import problems
+from services.kpi.catalogue import KPIS
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "config"
 SECRETS = {"ZENDESK_SECRET": "a-secret", "GENERIC_SECRET": "whsec_c2VjcmV0"}
@@ -70,3 +73,13 @@ def test_the_demo_keeps_all_its_promises_short_enough_to_be_watched() -> None:
         ]
         assert max(lengths) <= 120
         assert "75%" in policy.warn_at
+
+
+def test_the_starter_rules_load_beside_a_document_with_their_segments() -> None:
+    text = (FOLDER / "rules-starter.yaml").read_text()
+    (segments,) = re.findall(r"segments: \[\[.*\]\]", text)
+    found = parse(f"{segments}\n{text}", {}).rules
+
+    assert len(found) >= 12
+    assert {rule.type for rule in found} == set(TYPES)
+    assert all(rule.kpi in KPIS for rule in found)

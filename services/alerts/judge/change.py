@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +11,8 @@ from services.alerts.judge.verdict import Judgement, Need, Point, Verdict, Why, 
 from services.config.amount import Unit
 from services.config.rule import Change
 
+CHANCE: Final = 3.0
+"""What a change of counts and shares must be in multiples of what chance alone does to them."""
 _HALF: Final = 0.5
 """While firing it must come back this far: half of the change that fires."""
 
@@ -35,7 +38,8 @@ def judge(rule: Change, segment: str, points: Sequence[Point], *, firing: bool) 
         return unknown(Why.NOTHING_TO_COMPARE, "It was nothing then, and no share of nothing can be told.", now.value)
     needed = amount.value * (abs(then.value) if amount.relative else 1)
     moved = (now.value - then.value) * rule.sign
-    bad = moved >= needed * (_HALF if firing else 1)
+    large = moved >= needed * (_HALF if firing else 1)
+    bad = large and (firing or moved >= CHANCE * _by_chance(rule, now, then))
     verb = "risen" if rule.sign > 0 else "fallen"
     moving = f"has {verb}" if bad else f"has not {verb} much"
     by = words.value(rule, now.value - then.value)
@@ -51,6 +55,20 @@ def judge(rule: Change, segment: str, points: Sequence[Point], *, firing: bool) 
     title = words.titled(f"{words.kpi(rule)} has {verb}", segment)
     excess = moved / needed if needed else 0.0
     if not bad:
-        return Verdict(Judgement.GOOD, Why.WITHIN, now.value, then.value, title, said)
+        return Verdict(Judgement.GOOD, Why.CHANCE if large else Why.WITHIN, now.value, then.value, title, said)
     why = Why.BEYOND if moved >= needed else Why.NOT_CLEARED
     return Verdict(Judgement.BAD, why, now.value, then.value, title, said, excess)
+
+
+def _by_chance(rule: Change, now: Point, then: Point) -> float:
+    """The standard deviation of the difference of two counts (Poisson), or of two shares (binomial, pooled). Nothing is
+    known of it for durations and means: there ``min_count`` is the evidence."""
+    if now.value is None or then.value is None:
+        return 0.0
+    if rule.unit is Unit.COUNT:
+        return math.sqrt(max(now.value + then.value, 0.0))
+    if rule.unit is Unit.SHARE:
+        cases = now.count + then.count
+        share = (now.value * now.count + then.value * then.count) / cases if cases else 0.0
+        return math.sqrt(share * (1 - share) * (1 / max(now.count, 1) + 1 / max(then.count, 1)))
+    return 0.0

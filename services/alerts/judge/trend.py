@@ -63,24 +63,24 @@ def judge(rule: Trend, segment: str, points: Sequence[Point], *, firing: bool) -
     middle = sorted(value for _, value in window)[len(window) // 2]
     start = middle - change / 2
     needed = rule.amount.value * (abs(start) if rule.amount.relative else 1)
-    scale = by_itself(before, k)
     moved = change * rule.sign
-    steady = z >= (STILL if firing else CERTAIN)
-    bad = steady and moved >= needed * (0.5 if firing else 1) and (firing or moved >= SCALE * scale)
+    candidate = z >= (STILL if firing else CERTAIN)
+    candidate = candidate and moved >= needed * (0.5 if firing else 1)
+    scale = by_itself(before, k) if candidate and not firing else None
+    bad = candidate and (scale is None or moved >= SCALE * scale)
     verb = "rising" if rule.sign > 0 else "falling"
-    title = words.titled(f"{words.kpi(rule)} keeps {verb}", segment)
     by = f"{abs(change) * 100:.1f} points" if rule.unit is Unit.SHARE else words.value(rule, abs(change))
+    usual = f", where it moves {words.value(rule, scale)} by itself" if scale is not None else ""
     said = (
         f"The {words.subject(rule, segment)} {'keeps' if bad else 'does not keep'} {verb}. "
         f"Over {words.periods(k, rule.window_s)} from about {words.value(rule, start)} to "
-        f"{words.value(rule, start + change)} ({by}); by itself it moves {words.value(rule, scale)} in that time; "
-        f"rank test z {z:.1f}, {len(window)} values."
+        f"{words.value(rule, start + change)} ({by}{usual}); rank test z {z:.1f}, {len(window)} values."
     )
-    if bad:
-        return Verdict(
-            Judgement.BAD, Why.ONE_WAY, start + change, start, title, said, moved / needed if needed else 0.0
-        )
-    return Verdict(Judgement.GOOD, Why.NO_TREND, start + change, start, title, said)
+    title = words.titled(f"{words.kpi(rule)} keeps {verb}", segment)
+    if not bad:
+        return Verdict(Judgement.GOOD, Why.NO_TREND, start + change, start, title, said)
+    excess = moved / needed if needed else 0.0
+    return Verdict(Judgement.BAD, Why.ONE_WAY, start + change, start, title, said, excess)
 
 
 def by_itself(before: Series, k: int) -> float:

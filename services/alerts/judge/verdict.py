@@ -35,6 +35,8 @@ class Why(StrEnum):
     """The named reason of a judgement: log field and API value."""
 
     WITHIN = "within"
+    CHANCE = "chance"
+    """As large as the rule asks for, and no larger than chance makes it with so few cases."""
     BEYOND = "beyond"
     NOT_CLEARED = "not_cleared"
     """Back over the level that fires, but not over the one that ends it."""
