@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -107,6 +108,7 @@ async def rehearse(rule: Rule, cuts: Sequence[Sequence[str]], sight: Sight, days
     seen = await sight.windows(rule, list(above), {end for these in ends.values() for end in these}, at_us)
     run = _Run(rule, above)
     for at_s in instants:
+        await asyncio.sleep(0)  # others are served between any two looks
         run.look(at_s, {segment: [seen[end][segment] for end in ends[at_s]] for segment in above})
     return Rehearsal(
         rule=rule,

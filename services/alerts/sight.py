@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -13,8 +12,8 @@ from services.kpi.catalogue import KPIS
 from services.kpi.reader import KpiReader
 
 NOTHING: Final = Point(None, 0)
-_FINEST_S: Final = 10
-_AT_ONCE: Final = 4
+_AT_ONCE: Final = 8
+"""Segments of one question: of so few the reader keeps the buckets that are over."""
 
 Window = tuple[int, int]
 """``(length in seconds, end in seconds since the epoch)``."""
@@ -44,25 +43,22 @@ class Sight:
         self, rule: Rule, segments: Sequence[str], windows: Iterable[Window], at_us: int
     ) -> dict[Window, dict[str, Point]]:
         """The points of windows by their length and end. One that is no longer kept has no value."""
-        kpi, limit = KPIS[rule.kpi], asyncio.Semaphore(_AT_ONCE)
-        present_s = at_us // SECOND_US
-        edge_s = present_s + 1 + -(present_s + 1) % _FINEST_S
-
-        async def one(window: Window) -> dict[str, Point]:
-            window_s, end_s = window
-            async with limit:
-                if end_s >= present_s:
-                    found = await self._reader.windows(segments, window_s, at_us, (kpi,))
-                    return {segment: point(readings[kpi.name], rule.statistic) for segment, readings in found.items()}
-                compared = await self._reader.compared(segments, window_s, edge_s - end_s, at_us, [kpi])
-                if compared is None:
-                    return dict.fromkeys(segments, NOTHING)
-                return {segment: point(then[kpi.name], rule.statistic) for segment, _, then in compared.rows}
-
+        kpi, present_s = KPIS[rule.kpi], at_us // SECOND_US
         wanted = sorted(set(windows))
-        if not segments:
-            return {window: {} for window in wanted}
-        return dict(zip(wanted, await asyncio.gather(*(one(window) for window in wanted)), strict=True))
+        past = [window for window in wanted if window[1] < present_s]
+        found: dict[Window, dict[str, Point]] = {window: {} for window in wanted}
+        for first in range(0, len(segments), _AT_ONCE):
+            chunk = segments[first : first + _AT_ONCE]
+            for window in wanted:
+                if window[1] >= present_s:
+                    now = await self._reader.windows(chunk, window[0], at_us, (kpi,))
+                    found[window] |= {segment: point(one[kpi.name], rule.statistic) for segment, one in now.items()}
+            if not past:
+                continue
+            for segment, readings in (await self._reader.ended(chunk, past, at_us, kpi)).items():
+                for window, reading in zip(past, readings, strict=True):
+                    found[window][segment] = NOTHING if reading is None else point(reading, rule.statistic)
+        return found
 
 
 def point(reading: Mapping[str, Any], statistic: str) -> Point:

@@ -126,6 +126,32 @@ class KpiReader:
         }
         return (start_s * SECOND_US, end_s * SECOND_US), found
 
+    async def ended(
+        self, segments: Sequence[str], windows: Sequence[tuple[int, int]], at_us: int, kpi: Kpi
+    ) -> dict[str, list[Reading | None]]:
+        """One KPI over many windows of the past, each ``(length, end)`` in seconds, in one round trip.
+
+        Edges are moved as by :meth:`compared`; ``None`` stands for a window that can no longer be told. What stands
+        now is read as it was at the end of each window.
+        """
+        at_s = at_us // SECOND_US
+        edge_s = at_s + 1 + -(at_s + 1) % self.kept[0].width_s
+        found = [earlier(length_s, edge_s - end_s, at_s, self.kept) for length_s, end_s in windows]
+        told = [edges for edges in found if edges is not None]
+        ends = sorted({end_s for _, end_s in told}, reverse=True)
+        spans = [self._places(*edges, at_s) for edges in told]
+        spans += [self._places(end_s, later, at_s) for end_s, later in zip(ends, [at_s + 1, *ends], strict=False)]
+        readings_of: dict[str, list[Reading | None]] = {}
+        for segment, totals in (await self._totals(segments, [*spans, _PRESENT], _cells([kpi]))).items():
+            stood, gauges = {}, totals[-1]
+            for end_s, since in zip(ends, totals[len(told) : -1], strict=True):
+                gauges = stood[end_s] = bucket.stood(gauges, since)
+            sums = iter(totals)
+            readings_of[segment] = [
+                None if edges is None else reading(kpi, next(sums), stood[edges[1]], None) for edges in found
+            ]
+        return readings_of
+
     async def by(self, kpi: Kpi, dimensions: Sequence[str], window_s: int, at_us: int) -> list[tuple[str, Reading]]:
         """One KPI for every value of ``dimensions`` that has counted anything: ``(segment, reading)``, sorted."""
         segments = await self.segments(dimensions)

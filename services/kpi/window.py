@@ -89,7 +89,7 @@ def earlier(window_s: int, ago_s: int, at_s: int, kept: tuple[Resolution, ...]) 
         nearest_s = (end_s + oldest.width_s // 2) // oldest.width_s * oldest.width_s
         start_s = nearest_s - window_s
         found = finest(at_s - start_s, kept)
-        if found is oldest:
-            return start_s, nearest_s
+        if found is not None and found.width_s <= oldest.width_s:
+            return start_s, nearest_s  # finer ones may do now: asking for their edges could lead back here, for ever
         oldest = found  # moving the edge made it too old for these buckets
     return None

@@ -33,8 +33,9 @@ from services.alerts.store import RedisStore
 from services.cli.app import app as cli
 from services.config.document import Document, parse
 from services.config.rule import Rule
+from services.kpi.catalogue import KPIS
 from services.kpi.reader import KpiReader
-from services.kpi.window import resolutions
+from services.kpi.window import earlier, resolutions
 from services.operate.health import Health
 from services.state import client
 from services.state.partitions import Partitions
@@ -457,3 +458,30 @@ def test_the_command_tries_a_file_or_a_name(redis_db: str, tmp_path: Path) -> No
     assert wrong.exit_code == 1
     assert "mine: above: '4h' is no number; write it without a unit" in wrong.output
     assert "there is no such file and no such rule; there is: full" in told("nobody").output
+
+
+def test_a_window_at_the_border_between_two_widths_has_its_edges() -> None:
+    kept = resolutions([3600])
+    for ago_s in range(2 * 86_400 - 7200, 2 * 86_400 + 7200, 10):
+        edges = earlier(3600, ago_s, START_US // SECOND_US + 7, kept)
+        assert edges is not None
+        assert edges[1] - edges[0] == 3600
+
+
+@pytest.mark.parametrize("name", ["tickets_created", "backlog", "first_response_time"])
+async def test_windows_of_the_past_are_those_of_a_comparison(world: World, name: str) -> None:
+    for hours in (5, 4, 3, 1):
+        world.now_us = START_US - hours * 60 * MINUTE_US
+        await world.tickets("billing", hours)
+        await world.tickets("sales", 1)
+    reader, kpi = KpiReader(world.reader, Partitions(world.reader), resolutions([3600])), KPIS[name]
+    present_s, segments = START_US // SECOND_US, ["all", "team:billing"]
+    edge_s = present_s + 10
+    windows = [(3600, edge_s - ago_s) for ago_s in (3600, 2 * 3600, 4 * 3600 + 1800)]
+    windows += [(900, edge_s - 600), (3600, edge_s - 9000 * 86_400)]
+    found = await reader.ended(segments, windows, START_US, kpi)
+    for place, (length_s, end_s) in enumerate(windows):
+        then = await reader.compared(segments, length_s, edge_s - end_s, START_US, [kpi])
+        for number, segment in enumerate(segments):
+            assert found[segment][place] == (None if then is None else then.rows[number][2][name])
+    assert found["all"][-1] is None, "no longer kept"
