@@ -94,11 +94,15 @@ def handed(before: Ticket, after: Ticket, fact: Fact, rules: Rules) -> None:
 
 
 def stayed(before: Ticket, after: Ticket, at_us: int, rules: Rules) -> None:
-    """The status changed: adds the stay that ended to the time spent, from creation at the earliest."""
+    """The status changed, or the ticket went: adds the stay that ended to the time spent, from creation at the earliest
+    and from its return if it was gone. While it is gone it is in no status."""
+    if before.gone is not None:
+        return
     place = _PLACE.get(before.status) if before.status is not None else None
     if place is None or after.created_us is None or before.status_since_us is None:
         return
-    from_us = max(before.status_since_us, after.created_us)
+    returned_us = before.statuses[-1][0] if before.statuses else before.status_since_us
+    from_us = max(before.status_since_us, returned_us, after.created_us)
     if at_us > from_us:
         spent = list(after.spent_us) or [0] * (2 * len(STAYS))
         spent[place] += at_us - from_us

@@ -69,7 +69,7 @@ def _stepped(ticket: Ticket, fact: Fact, rules: Rules, flows: list[Flow], reckon
     _existence(after, fact)
     if after.who is not ticket.who:
         flow.handed(ticket, after, fact, rules)
-    if after.status is not ticket.status:
+    if after.status is not ticket.status or after.gone is not ticket.gone:
         flow.stayed(ticket, after, fact.at_us, rules)
     _holding(ticket, after, fact)
     _solving(ticket, after, fact, rules, flows)

@@ -285,7 +285,8 @@ KPIS: Final[dict[str, Kpi]] = {
             "How long solved tickets had been new, open, pending and on hold.",
             "For each status, the sum of the ticket's times in it from its creation to its most recent solve; counts "
             "at that solve and is withdrawn while the ticket is reopened. A ticket that was not in a status, or not "
-            "for a millisecond, is no case of it. Only tickets whose creation was seen.",
+            "for a millisecond, is no case of it; nor is it in one while it is deleted. Only tickets "
+            "whose creation was seen.",
             tuple(status.value for status in STAYS),
             "status",
         ),

@@ -33,8 +33,9 @@ SHAPES: Final[dict[Shape, str]] = {
 
 METRICS: Final[dict[SlaMetric, str]] = {
     SlaMetric.FIRST_RESPONSE: (
-        "From the ticket's creation to the first public reply of a human agent, or to its solving without one. Only "
-        "for tickets whose creation was seen. Does not pause."
+        "From the ticket's creation to the first public reply of a human agent, or to its solving without one; one "
+        "that is reopened unanswered owes it again, and the clock goes on where it was. Only for tickets whose "
+        "creation was seen. Does not pause."
     ),
     SlaMetric.NEXT_RESPONSE: (
         "From the oldest unanswered public message of a customer to the next public reply of a human agent, or to the "
@@ -112,6 +113,11 @@ def _lines() -> Iterator[str]:
         "promised, else those of `business_calendar`. When another calendar comes into force in mid-ticket, each "
         "stretch counts in the one that was in force then."
     )
+    yield ""
+    yield (
+        "By segment, a case counts in the values that its ticket had then; in `none` where it had none. By `tag` it "
+        "counts in each of the ticket's tags, so rows add up to more than the whole, and without a tag in no row."
+    )
     for kpi in KPIS.values():
         yield ""
         yield f"### `{kpi.name}`"
@@ -149,7 +155,8 @@ def _lines() -> Iterator[str]:
         "A policy gives each metric a target by priority, on the clock or in the hours of a calendar. A promise is "
         "broken when more than its target has passed: a target that is used up at closing time is broken only when "
         "the team has opened again. Bots, automations and private notes end no wait. A changed priority or policy "
-        "keeps what has elapsed; what is over the new target at once is broken at that moment, not in the past."
+        "keeps what has elapsed; what is over the new target at once is broken at that moment, not in the past. "
+        "Clocks stand still while a ticket is deleted or merged."
     )
     yield ""
     yield "| metric | measures |"

@@ -188,6 +188,7 @@ def _ticket(events: list[TicketEvent], choices: Choices) -> tuple[Cases, Kind | 
             now["status"] = now["status"] or Status.NEW
         if created is None and (event.ticket.created_at is not UNSET or event.kind is Kind.CREATED):
             created = (event.ticket.created_at if event.ticket.created_at is not UNSET else at, team)
+        was_gone = gone
         if event.kind in (Kind.DELETED, Kind.MERGED):
             gone = event.kind
         elif event.kind is Kind.RESTORED:
@@ -199,8 +200,8 @@ def _ticket(events: list[TicketEvent], choices: Choices) -> tuple[Cases, Kind | 
         if event.kind is Kind.ESCALATION_RAISED:
             raised = raised or at
 
-        if was["status"] is not now["status"]:
-            stays.append((at, now["status"]))
+        if was["status"] is not now["status"] or was_gone is not gone:
+            stays.append((at, now["status"] if gone is None else None))
         ended = raised is not None and event.kind is Kind.ESCALATION_CLEARED
         if now["status"] in DONE and was["status"] not in DONE:
             asked = None
@@ -274,8 +275,8 @@ def _ticket(events: list[TicketEvent], choices: Choices) -> tuple[Cases, Kind | 
 
 
 def _spent(stays: list[tuple[datetime, Status | None]], created: datetime) -> dict[Status, float]:
-    """Seconds in each status; the last of ``stays`` is the solve. A stay begins at creation at the earliest, and what
-    was stated with the creation began with it."""
+    """Seconds in each status, ``None`` while deleted or merged; the last of ``stays`` is the solve. A stay begins at
+    creation at the earliest, and what was stated with the creation began with it."""
     spent = dict.fromkeys(OPEN, 0.0)
     for (start, status), (end, _) in pairwise(stays):
         if status in spent:

@@ -241,6 +241,29 @@ def test_business_time_is_summed_over_the_calendars_that_were_in_force() -> None
         assert (kpi, found["mean_s"], found["business"]["mean_s"]) == (kpi, 60 * clock, 60 * business)
 
 
+def test_the_time_while_a_ticket_is_deleted_is_in_no_status() -> None:
+    story, desk = Story(), Desk()
+    desk.hears(
+        story.created(0),
+        story.tell(10, Kind.DELETED),
+        story.tell(30, Kind.RESTORED),
+        story.status(40, Status.OPEN),
+        story.tell(50, Kind.DELETED),
+        story.status(60, Status.PENDING),
+        story.tell(70, Kind.RESTORED),
+        story.status(75, Status.SOLVED),
+        minute=80,
+    )
+    stays = desk.reads("time_in_status")
+    assert {status: stays[status]["mean_s"] for status in ("new", "open", "pending")} == {
+        "new": 20 * 60,
+        "open": 10 * 60,
+        "pending": 5 * 60,
+    }
+    assert desk.reads("requester_wait_time")["mean_s"] == 30 * 60
+    assert desk.reads("resolution_time")["mean_s"] == 75 * 60, "from one instant to another nothing is left out"
+
+
 def test_a_rise_to_urgent_from_a_known_priority_is_an_escalation_and_a_first_priority_is_not() -> None:
     desk, first, second = Desk(), Story(ticket_id="1"), Story(ticket_id="2")
     desk.hears(first.created(priority=Priority.LOW), first.priority(10, Priority.URGENT), minute=10)

@@ -40,6 +40,12 @@ select 'first_contact_resolution' as kpi, 'provisional' as part, key, n, at_us, 
 insert into tally by name
 select 'first_contact_resolution' as kpi, 'final' as part, key, n, at_us + 7 * 86_400_000_000 as at_us, hit from contact;
 
+create table absence as  -- a ticket that is deleted is in no status, and nobody can keep a promise about it
+select key, n as since_n,
+    (select min(n) from fact back
+     where back.key = fact.key and back.n > fact.n and back.kind = 'ticket.restored') as back_n
+from fact where kind in ('ticket.deleted', 'ticket.merged');
+
 create table spent as  -- by status, until the most recent solve of a ticket that is still solved
 select solved.key, solved.last_n as n, last_us as at_us, state.status, sum(state.until_us - state.at_us) as clock_us,
     sum(next.worked_us - worked.worked_us) as business_us
@@ -48,6 +54,8 @@ join state on state.key = solved.key and state.n < solved.last_n
 join worked on worked.key = state.key and worked.n = state.n
 join worked next on next.key = state.key and next.n = state.n + 1
 where born_n is not null and ticket.status in ('solved', 'closed')
+    and not exists (from absence where absence.key = state.key and state.n >= since_n
+                    and state.n < coalesce(back_n, state.n + 1))
 group by all;
 
 insert into tally by name

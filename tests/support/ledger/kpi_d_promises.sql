@@ -75,12 +75,6 @@ from stay join state since on since.key = stay.key and since.n = start_n
 left join state till on till.key = stay.key and till.n = end_n
 where till.at_us is null or till.at_us > since.at_us;
 
-create table absence as  -- nobody can keep a promise about a ticket that is deleted
-select key, n as since_n,
-    (select min(n) from fact back
-     where back.key = fact.key and back.n > fact.n and back.kind = 'ticket.restored') as back_n
-from fact where kind in ('ticket.deleted', 'ticket.merged');
-
 -- The stretches of each instance, those from the last promise on that was made without a break. What went before it
 -- counts as if it had been promised: an instance begins when its story does.
 create table leg as
