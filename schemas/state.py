@@ -203,6 +203,13 @@ class Cycle(Struct, frozen=True, array_like=True):
     since_us: int | None = None
 
 
+class Recomputed(Struct, frozen=True, array_like=True):
+    """A ticket's promises were made anew on request at ``at_us``; ``timers`` are those that stood before."""
+
+    at_us: int
+    timers: tuple[Timer, ...] = ()
+
+
 class Ticket(Struct, array_like=True):
     """A ticket: the fold of its facts. ``last`` is the order of the newest fact in it; ``withdrawn`` are ids of
     messages that turned out never to have been public.
@@ -215,7 +222,7 @@ class Ticket(Struct, array_like=True):
     and on hold so far, each on the clock and in business hours, without the present stay. ``first_replies`` are those
     by the first solve, which is final for first contact at ``mature_us``; ``reopened_us`` is the first reopening.
     ``matter_us`` is since when an escalation stands. ``overdue_us`` is since when the present holder has a broken
-    promise, as far as facts tell.
+    promise, as far as facts tell. ``recomputed`` are the requests that changed its timers, oldest first.
 
     ``hours_until`` are the calendars in which business time was measured before the present one, each with the instant
     up to which it was; ``None`` is the business calendar.
@@ -276,6 +283,7 @@ class Ticket(Struct, array_like=True):
     nps: Answered | None = None
     floor_us: int = 0
     hours_until: tuple[tuple[int, str | None], ...] = ()
+    recomputed: tuple[Recomputed, ...] = ()
 
 
 class Entry(Struct, frozen=True, array_like=True):
@@ -409,6 +417,10 @@ NOW: Final = "now"
 
 PARTITIONS_KEY: Final = "dp:partitions"
 """Set of the partition numbers that have state."""
+
+RECOMPUTE_KEY: Final = "dp:{recompute}"
+"""Hash: the request to make promises anew (``id``, ``asked_us``, ``digest`` of the rules that are meant, ``policy``),
+and for each partition that is done ``done:<number>`` with the number of tickets whose timers changed."""
 
 CUTS_KEY: Final = "dp:{segments}:cuts"
 """Hash: ``revision``, and for each cut that is counted (``team,priority``) the revision with which it came."""

@@ -25,6 +25,7 @@ from services.alerts.api import (
     kpis,
     oncall,
     receivers,
+    recompute,
     rules,
     stream,
     tickets,
@@ -50,6 +51,7 @@ from services.operate.server import Server
 from services.state import client
 from services.state.client import away
 from services.state.partitions import Partitions
+from services.state.recompute import Recomputes
 from services.state.tickets import Tickets
 from services.state.timers import TimerList
 
@@ -94,6 +96,7 @@ def build(
         rules=RuleBook(document, writer, reader),
         memories=Memories(writer, reader),
         sight=Sight(found),
+        recomputes=Recomputes(writer, reader),
         timers=TimerList(reader, partitions),
         tickets=Tickets(reader, partitions),
         streams=Streams(most=stream.MAX_STREAMS),
@@ -111,6 +114,7 @@ def build(
     app.include_router(receivers.router, dependencies=GUARDS)
     app.include_router(oncall.router, dependencies=GUARDS)
     app.include_router(rules.router, dependencies=GUARDS)
+    app.include_router(recompute.router, dependencies=GUARDS)
     app.include_router(configuration.router, dependencies=GUARDS)
     app.include_router(probes.router(health, registry))
     openapi.describe(app, _EVERYWHERE, "/v1/")

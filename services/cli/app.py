@@ -12,6 +12,7 @@ from services.cli import (
     normalise,
     oncall,
     receivers,
+    recompute,
     replay,
     rules,
     serve,
@@ -45,6 +46,7 @@ app.command("normalise")(normalise.normalise)
 app.command("replay")(replay.replay)
 app.add_typer(dlq.commands, name="dlq")
 app.command("explain")(explain.explain)
+app.command("recompute")(recompute.recompute)
 app.add_typer(receivers.commands, name="receivers")
 app.command("oncall")(oncall.oncall)
 app.command("simulate")(simulate.simulate)

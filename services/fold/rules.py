@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -60,6 +62,8 @@ class Rules:
     """By source, how late its helpdesk may deliver, in µs: for so long nothing is announced."""
     horizon_us: int | None = None
     """How long a closed ticket of which nothing is heard is remembered; ``None`` is for ever."""
+    digest: str = ""
+    """Of the policies and calendars as they are written: the same in every process with the same document."""
 
     def promises(self, source: str, who: Who) -> dict[SlaMetric, Promise]:
         """Every promise made to a ticket: the targets of the first policy that matches, at its priority."""
@@ -163,7 +167,13 @@ def compiled(document: Document) -> Rules:
         escalating_priorities=frozenset(document.kpis.escalation.priorities),
         escalating_teams=frozenset(document.kpis.escalation.teams),
         horizon_us=horizon_s * SECOND_US if (horizon_s := document.retention.closed_tickets_s) is not None else None,
+        digest=_digest(document),
     )
+
+
+def _digest(document: Document) -> str:
+    written = document.model_dump(mode="json", include={"sla_policies", "calendars", "business_calendar"})
+    return hashlib.sha256(json.dumps(written, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _matches(who: Who, source: str, dimension: str, wanted: Iterable[str]) -> bool:

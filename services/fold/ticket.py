@@ -117,7 +117,7 @@ def fold(
 ) -> tuple[Ticket, list[Flow]]:
     """The ticket of ``facts``, which are sorted by their order and without duplicates, and everything that it adds to
     the KPIs as it goes. ``floor_us`` as in the ticket that is folded again."""
-    ticket = Ticket(source, ticket_id, withdrawn=_withdrawn(facts), floor_us=floor_us)
+    ticket = Ticket(source, ticket_id, withdrawn=taken_back(facts), floor_us=floor_us)
     flows: list[Flow] = []
     for number, fact in enumerate(facts):
         ticket = _stepped(ticket, fact, rules, flows, number > 0)
@@ -128,7 +128,7 @@ def walked(
     source: str, ticket_id: str, facts: Sequence[Fact], rules: Rules, floor_us: int = 0
 ) -> Iterator[tuple[Fact, Ticket, Ticket]]:
     """:func:`fold` step by step: each fact with the ticket before and after it."""
-    ticket = Ticket(source, ticket_id, withdrawn=_withdrawn(facts), floor_us=floor_us)
+    ticket = Ticket(source, ticket_id, withdrawn=taken_back(facts), floor_us=floor_us)
     for fact in facts:
         before, (ticket, _) = ticket, step(ticket, fact, rules)
         yield fact, before, ticket
@@ -139,7 +139,7 @@ def needs_history(fact: Fact) -> bool:
     return fact.kind in _CHANGES_THE_PAST
 
 
-def _withdrawn(facts: Iterable[Fact]) -> tuple[str, ...]:
+def taken_back(facts: Iterable[Fact]) -> tuple[str, ...]:
     """Ids of the messages that were taken back: they count as if they had never been public."""
     taken = {f.message_id for f in facts if f.kind is Kind.MESSAGE_RETRACTED and f.message_id is not None}
     return tuple(sorted(taken))

@@ -24,10 +24,10 @@ from schemas.state import (
     pack,
     timer_member,
 )
-from services.fold import retention, terms
+from services.fold import recompute, retention
 from services.fold.flow import Flow
 from services.fold.rules import Rules
-from services.fold.ticket import fold, needs_history, steps
+from services.fold.ticket import needs_history, steps
 from services.kpi.cuts import Cuts, named
 from services.kpi.window import Resolution
 from services.metrics.announce import announce
@@ -125,13 +125,31 @@ class Engine:
             if entry.revision >= revision:
                 continue
             ticket, scope = entry.ticket, (entry.revision, revision)
-            rules = terms.kept(ticket, self._rules)  # what it was promised, which is what its timers count as
-            facts = sorted(history[key], key=_order)
-            _, flows = fold(ticket.source, ticket.ticket_id, facts, rules, ticket.floor_us)
+            # on the terms that it was promised, which is what its timers count as
+            _, flows = recompute.refolded(ticket, sorted(history[key], key=_order), self._rules)
             self._count(Ticket(ticket.source, ticket.ticket_id), ticket, flows, [], change.counting, scope)
             for contribution in promises(entry):
                 change.counting.add(ticket.source, contribution, 1, scope)
             change.delta.entries[key] = pack(structs.replace(entry, revision=revision))
+            change.tally.events += 1
+        return change
+
+    @property
+    def rules(self) -> Rules:
+        """The rules that this engine folds by."""
+        return self._rules
+
+    def recomputed(self, entries: Mapping[str, Entry], clock_us: int, policy: str | None) -> Change:
+        """These tickets with their promises made anew at ``clock_us``; those that this changes nothing of are not in
+        it."""
+        change = Change(Counting(self.segments, self._kept))
+        for key, entry in entries.items():
+            found = recompute.recomputed(entry.ticket, clock_us, self._rules, policy)
+            if found is None:
+                continue
+            ticket, flows = found
+            self._count(entry.ticket, ticket, flows, [], change.counting, (-1, entry.revision))
+            self._settle(key, entry, ticket, entry.recent, entry.heard_us, max(clock_us, ticket.settled_us), change)
             change.tally.events += 1
         return change
 
@@ -213,11 +231,9 @@ class Engine:
             ticket, flows = steps(before, fresh, rules)
             return ticket, flows, []
         tally.refolds += 1
-        rules = terms.kept(before, rules)
         old = sorted(history, key=_order)
-        name = before.source, before.ticket_id
-        ticket, flows = fold(*name, sorted([*old, *fresh], key=_order), rules, before.floor_us)
-        _, undone = fold(*name, old, rules, before.floor_us)
+        ticket, flows = recompute.refolded(before, sorted([*old, *fresh], key=_order), rules)
+        _, undone = recompute.refolded(before, old, rules)
         return ticket, flows, undone
 
     def _count(

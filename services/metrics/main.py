@@ -26,6 +26,7 @@ from services.operate.health import Health
 from services.operate.server import Server
 from services.state import client
 from services.state.partitions import Partitions
+from services.state.recompute import Recomputes
 from services.stream import runtime
 from services.stream.consumer import BatchConsumer
 from services.stream.producer import Producer
@@ -49,7 +50,7 @@ async def run(document: Document, environment: Environment, stop: asyncio.Event)
         session_timeout_s=environment.kafka_session_timeout_s,
         instance_id=environment.instance_id,
     )
-    worker = Worker(consumer, RedisStore(writer), plan, producer, outbox, meters, health)
+    worker = Worker(consumer, RedisStore(writer), plan, producer, outbox, meters, health, Recomputes(writer, writer))
     kpis = KpiReader(reader, Partitions(reader), plan.kept)
     exporter = Exporter(kpis, document.windows_s, document.segments, registry)
 

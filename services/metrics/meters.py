@@ -93,6 +93,16 @@ class Meters:
             "Tickets counted in a segment that was added after them.",
             registry=registry,
         )
+        self.recompute_partitions = Gauge(
+            "deskpulse_recompute_partitions",
+            "Partitions of this worker in which promises are still to be made anew, as was asked.",
+            registry=registry,
+        )
+        self.recomputed = Counter(
+            "deskpulse_recompute_tickets_total",
+            "Tickets whose timers changed since their promises were made anew on request.",
+            registry=registry,
+        )
         self.values = Gauge(
             "deskpulse_segment_values",
             "Values of a segment that are counted by themselves; at its limit what else comes counts as `other`.",

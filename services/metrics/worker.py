@@ -31,9 +31,11 @@ from services.metrics.meters import Meters
 from services.metrics.outbox import Outbox
 from services.metrics.partition import Partition, Resumed
 from services.metrics.plan import Plan
+from services.metrics.recompute import Recompute
 from services.metrics.store import Fenced, Store
 from services.metrics.sweep import Sweep
 from services.operate.health import Health
+from services.state.recompute import Recomputes
 from services.stream.consumer import BatchConsumer
 from services.stream.dead_letter import from_record
 from services.stream.producer import Producer
@@ -70,6 +72,7 @@ class Worker:
         outbox: Outbox,
         meters: Meters,
         health: Health,
+        recomputes: Recomputes,
     ) -> None:
         self._consumer = consumer
         self._store = store
@@ -77,6 +80,7 @@ class Worker:
         self._next: Plan | None = plan
         self._engine = plan.engine(Cuts())
         self._sweep = Sweep(store, meters, self._counted, self._swept)
+        self._recompute = Recompute(store, recomputes, meters, self._counted, self._clock_us, self._renewed)
         self._producer = producer
         self._outbox = outbox
         self._meters = meters
@@ -117,6 +121,7 @@ class Worker:
                 await self._tick()
                 await self._look_back()
                 await self._patiently("redis", partial(self._sweep.turn, self._engine, self._held))
+                await self._patiently("redis", partial(self._recompute.turn, self._engine, self._held))
                 await self._commit()
         except NotNow as wait:
             # A stop while a dependency is away: the batch in hand stays in the log and is read again.
@@ -257,6 +262,13 @@ class Worker:
         """A step of the sweep; with ``revision`` the one that says that the partition is done."""
         return await self._apply(held, None, held.position.clock_us, delta, swept=revision)
 
+    def _clock_us(self, held: Partition) -> int:
+        """The partition's clock as it is now, ahead of the position's while nothing is applied."""
+        return held.clock(self._consumer.caught_up_us(held.number), None)
+
+    async def _renewed(self, held: Partition, delta: Delta, clock_us: int) -> bool:
+        return await self._apply(held, None, clock_us, delta)
+
     async def _tick(self) -> None:
         """Lets the clock announce what it brought, and shows where every partition stands."""
         now_s = clock.steady_s()
@@ -329,6 +341,7 @@ class Worker:
     def _lose(self, number: int) -> None:
         self._held.pop(number, None)
         self._sweep.forget(number)
+        self._recompute.forget(number)
 
     async def _apply(
         self, held: Partition, last: Record | None, clock_us: int, delta: Delta, *, swept: int | None = None

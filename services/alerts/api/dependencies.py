@@ -23,6 +23,7 @@ from services.alerts.store import RedisStore
 from services.config.document import Document
 from services.kpi.reader import KpiReader
 from services.operate.problem import Problem
+from services.state.recompute import Recomputes
 from services.state.tickets import Tickets
 from services.state.timers import TimerList
 
@@ -52,6 +53,7 @@ class Context:
     rules: RuleBook
     memories: Memories
     sight: Sight
+    recomputes: Recomputes
 
 
 def context(request: Request) -> Context:
