@@ -21,6 +21,7 @@ from schemas.instant import SECOND_US
 from services import clock
 from services.alerts import evidence, look
 from services.alerts.alerting import Alerting
+from services.alerts.explain.reasons import Reasons
 from services.alerts.judge import judging
 from services.alerts.lead import RENEW_S, Lead
 from services.alerts.measures import RuleMeasures
@@ -56,6 +57,7 @@ class Evaluator:
         measures: RuleMeasures,
         health: Health,
         now_us: Callable[[], int],
+        reasons: Reasons,
     ) -> None:
         self._document = document
         self._book = book
@@ -67,6 +69,7 @@ class Evaluator:
         self._measures = measures
         self._health = health
         self._now_us = now_us
+        self._reasons = reasons
         self._due_s: dict[str, float] = {}
         self._failing: dict[str, str] = {}
         self._log: BoundLogger = structlog.get_logger("rules")
@@ -76,6 +79,7 @@ class Evaluator:
         """Rules and segments are those of ``document`` from the next look on."""
         self._document = document
         self._book.follow(document)
+        self._reasons.follow(document)
         self._due_s.clear()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -150,10 +154,11 @@ class Evaluator:
         verdicts = {s: judging.judge(rule, s, points[s], firing=is_open(alerts.get(s))) for s in above}
         queries = {segment: evidence.query(rule, segment, self._document.windows_s) for segment in above}
         outcome = look.taken(rule, above, look.Look(verdicts, memories, alerts, queries), at_us)
-        fired = {s: outcome.memories[s] for s, step in outcome.steps if step.after.reason is Transition.FIRED}
+        steps = await self._reasons.given(rule, outcome.steps, at_us)
+        fired = {s: outcome.memories[s] for s, step in steps if step.after.reason is Transition.FIRED}
         if fired and not await self._memories.put(rule.name, fired, (), fence):
             return
-        for segment, step in outcome.steps:
+        for segment, step in steps:
             ended = step.after.reason is Transition.CLEARED
             if not await self._alerting.take(step, fence, silently=ended and praises(rule)):
                 # Somebody changed the alert meanwhile, or leads instead of us: the next look decides anew.

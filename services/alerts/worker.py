@@ -22,6 +22,8 @@ from services.alerts import delivery
 from services.alerts.alerting import Alerting
 from services.alerts.deliver import Deliverer
 from services.alerts.evaluate import Evaluator
+from services.alerts.explain.explainer import Explainer
+from services.alerts.explain.reasons import Reasons
 from services.alerts.lead import Lead
 from services.alerts.measures import Measures, RuleMeasures, Transitions
 from services.alerts.memories import Memories
@@ -43,6 +45,7 @@ from services.operate.health import Health
 from services.operate.server import Server
 from services.state import client
 from services.state.partitions import Partitions
+from services.state.timers import TimerList
 from services.stream import runtime
 from services.stream.producer import Producer
 from services.stream.record import Outgoing, Record
@@ -108,6 +111,7 @@ async def run(
     runtime.agent(app, sla_topic, handler, producer=producer, dead_letters=dead_letters, pulse=health)
     runtime.background(app, "relay", Relay(store, producer, alerts_topic, health, news).run)
     kpis = KpiReader(reader, Partitions(reader), resolutions(document.windows_s.values()))
+    rule_measures = RuleMeasures(registry)
     evaluator = Evaluator(
         document,
         RuleBook(document, writer, reader),
@@ -116,9 +120,10 @@ async def run(
         Memories(writer, reader),
         alerting,
         Lead(writer),
-        RuleMeasures(registry),
+        rule_measures,
         health,
         clock.now_us,
+        Reasons(Explainer(document, kpis, TimerList(reader, Partitions(reader))), rule_measures.explanations),
     )
     runtime.background(app, "rules", evaluator.run)
     runtime.background(app, "keeper", Keeper(alerting, store, measures, health, sorted(channels)).run)

@@ -89,7 +89,7 @@ def _unit(kpi: str, name: str, value: float | None) -> Unit:
     return Unit.NUMBER if value is None else Unit.COUNT
 
 
-def _usual(kpi: str) -> str:
+def usual(kpi: str) -> str:
     """The statistic of a rule that names none."""
     there = statistics(kpi)
     parted = (name for end in _USUAL for name in there if name.endswith("." + end))
@@ -134,7 +134,7 @@ class _Rule(_Part):
         if kpi not in KPIS:
             raise ValueError(f"kpi: there is no KPI '{kpi}'; there is: {', '.join(KPIS)}")
         if not given.get("statistic"):
-            given = given | {"statistic": _usual(kpi)}
+            given = given | {"statistic": usual(kpi)}
         if given["statistic"] not in statistics(kpi):
             there_is = ", ".join(statistics(kpi))
             raise ValueError(f"statistic: {kpi} has no '{given['statistic']}'; there is: {there_is}")

@@ -21,6 +21,8 @@ from services.alerts import state
 from services.alerts.alerting import Alerting
 from services.alerts.app import build
 from services.alerts.evaluate import Evaluator
+from services.alerts.explain.explainer import Explainer
+from services.alerts.explain.reasons import Reasons
 from services.alerts.feed import Feed
 from services.alerts.lead import Lead
 from services.alerts.measures import RuleMeasures
@@ -39,6 +41,7 @@ from services.kpi.window import earlier, resolutions
 from services.operate.health import Health
 from services.state import client
 from services.state.partitions import Partitions
+from services.state.timers import TimerList
 from tests.support.counting import Counting, created, solved
 
 pytestmark = [pytest.mark.redis, pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -107,6 +110,7 @@ class World:
         mine = writer if writer is not None else self.writer
         kpis = KpiReader(self.reader, Partitions(self.reader), resolutions(self.document.windows_s.values()))
         lead, store = Lead(mine), RedisStore(mine, self.reader)
+        measures = RuleMeasures(CollectorRegistry())
         alerting = Alerting(store, self.document, lambda: to_datetime(self.now_us), self.heard.append)
         evaluator = Evaluator(
             self.document,
@@ -116,9 +120,12 @@ class World:
             Memories(mine, self.reader),
             alerting,
             lead,
-            RuleMeasures(CollectorRegistry()),
+            measures,
             self.health,
             lambda: self.now_us,
+            Reasons(
+                Explainer(self.document, kpis, TimerList(self.reader, Partitions(self.reader))), measures.explanations
+            ),
         )
         return evaluator, lead
 

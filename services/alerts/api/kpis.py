@@ -11,9 +11,13 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from schemas.instant import SECOND_US, from_datetime, to_rfc3339
+from services.alerts.api import why
 from services.alerts.api.dependencies import Context, Now, Parts
+from services.alerts.explain.explainer import Explainer
+from services.alerts.explain.question import Question
 from services.config.document import DIMENSIONS, Document
 from services.config.duration import seconds
+from services.config.rule import statistics, usual
 from services.kpi import schema
 from services.kpi.catalogue import KPIS, Kpi
 from services.kpi.change import change
@@ -177,6 +181,43 @@ async def series(
             "points": [{"at": to_rfc3339(start_us), **reading} for start_us, reading in points],
         }
     )
+
+
+@router.get(
+    "/{kpi}/why",
+    summary="What explains a KPI against an earlier window",
+    responses={200: {"content": {"application/json": {"example": why.EXAMPLE}}}},
+)
+async def why_(
+    parts: Parts,
+    now: Now,
+    kpi: KpiName,
+    window: Window = "1h",
+    segment: Segment = ALL,
+    compare: Annotated[str, Query(description="How much earlier the other window ended.", examples=["1w"])] = "1w",
+    statistic: Annotated[str | None, Query(description="Such as p90_s or ratio; the KPI's usual one if unset.")] = None,
+    agents: Annotated[bool, Query(description="Tell agents apart too, where `agent` is a configured segment.")] = False,
+) -> Response:
+    """`cause` is the verdict and `said` puts it into words. `cuts` have, for every configured dimension, what each
+    value brings to the change: `volume` by its share of the work, `rate` by how it fares itself; together they are the
+    change. Of a percentile, parts are shares of cases above what the percentile was before. `load` is the work now and
+    then. `evidence` names the tickets with the worst promises. A window that is not kept so far back is widened to
+    whole hours or days: `window_s` says to what. Agents are left out unless asked for, and then come last."""
+    found = _kpi(kpi)
+    window_s = _window(parts.document, window)
+    chosen = _segment(parts.document, segment)
+    there = statistics(kpi)
+    if statistic is not None and statistic not in there:
+        raise _unknown("statistic", statistic, list(there))
+    try:
+        ago_s = seconds(compare)
+    except ValueError as exc:
+        raise Problem(400, "bad-compare", "Bad comparison", f"compare: {exc}.") from None
+    question = Question(found, statistic or usual(kpi), chosen, window_s, ago_s, people=agents)
+    at_us = from_datetime(now)
+    told = await Explainer(parts.document, parts.kpis, parts.timers).explained(question, at_us)
+    answer = {"as_of": to_rfc3339(at_us), **why.as_json(told), **await _reservations(parts, chosen)}
+    return _json(answer)
 
 
 async def _reservations(parts: Context, segment: str) -> dict[str, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from schemas.alert import Evidence, Part, Why
@@ -19,6 +19,7 @@ from services.config.document import Document
 from services.config.rule import ALL
 from services.kpi.catalogue import KPIS
 from services.kpi.reader import KpiReader, Sums
+from services.kpi.window import DAY_S, HOUR_S
 from services.state.timers import TimerList
 
 SHOWN: Final = 5
@@ -89,10 +90,15 @@ class Explainer:
         self._document = document
 
     async def explained(self, question: Question, at_us: int) -> Explained:
-        """The answer as of ``at_us``."""
+        """The answer as of ``at_us``. A window that is no longer kept so narrow is widened to whole hours or days."""
         whole = [question.segment] if question.segment == ALL else [question.segment, ALL]
         kpis = {question.kpi, _CREATED, _BACKLOG}
-        found = await self._reader.sums(whole, question.window_s, question.ago_s, at_us, list(kpis))
+        found = None
+        for window_s in _widths(question):
+            found = await self._reader.sums(whole, window_s, question.ago_s, at_us, list(kpis))
+            if found is not None:
+                question = replace(question, window_s=window_s)
+                break
         if found is None:
             seen = Seen(Kind.NONE, None, None, (Amount(0), Amount(0)), Load())
             finding, edges = cause.found(seen), None
@@ -157,6 +163,11 @@ class Explainer:
         kpis = list({question.kpi, _CREATED, _BACKLOG})
         found = await self._reader.sums(wanted, question.window_s, question.ago_s, at_us, kpis)
         return found[1] if found is not None else {}
+
+
+def _widths(question: Question) -> list[int]:
+    wider = (-(-question.window_s // width_s) * width_s for width_s in (1, HOUR_S, DAY_S))
+    return sorted({window_s for window_s in wider if window_s <= question.ago_s} | {question.window_s})
 
 
 def _cut(

@@ -120,6 +120,8 @@ class Wording:
         label, tone = _label(event)
         done = _done(event)
         text = f"{done} {alert.detail}" if done else alert.detail
+        if alert.why is not None and event.transition is Transition.FIRED:
+            text = f"{text} Why: {alert.why.said}"
         links = [(f"Ticket {shown.ticket_id}", shown.url) for shown in alert.evidence[:3]]
         links += [("Alert", self.alert_url(alert)), ("Numbers", self.numbers_url(alert))]
         links += [("Runbook", self.runbook_url(alert))]
@@ -163,7 +165,8 @@ class Wording:
 
     def _row(self, event: AlertEvent) -> Row:
         alert = event.alert
-        url = next((shown.url for shown in alert.evidence if shown.url), None) or self.alert_url(alert)
+        ticket = next((shown.url for shown in alert.evidence if shown.url), None)
+        url = (ticket if alert.query is None else None) or self.alert_url(alert) or ticket
         return Row(f"{_label(event)[0]}: {clean(alert.title, 200)}", url if url and _is_web(url) else None)
 
     def _values(self, event: AlertEvent) -> dict[str, str | None]:
