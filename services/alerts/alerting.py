@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from urllib.parse import quote
 
 from schemas.alert import Alert, AlertEvent, AlertState
-from schemas.instant import from_datetime
+from schemas.instant import from_datetime, to_datetime
 from schemas.sla import SlaEvent
 from services.alerts import delivery, escalation, route, state
 from services.alerts.oncall import Roster
+from services.alerts.quiet import QuietTimes
 from services.alerts.state import Refusal, Step
 from services.alerts.store import AlertStore
 from services.config.document import Document, Route, Source
+from services.config.schedule import Quiet
 
 Action = Callable[[Alert, datetime], Step | Refusal]
 """What an operator does to an alert, given the present."""
@@ -33,6 +35,7 @@ class Alerting:
         self._heard = heard
         self._routes: Sequence[Route] = document.routes
         self.roster = Roster(document)
+        self._quiet = QuietTimes(document)
         self._sources: Mapping[str, Source] = document.sources
         self._receivers = frozenset(document.receivers)
         self._now = now
@@ -42,6 +45,7 @@ class Alerting:
         they are set up at the start, are left out."""
         self._routes = document.routes
         self.roster = Roster(document)
+        self._quiet = QuietTimes(document)
         self._sources = document.sources
 
     @property
@@ -92,31 +96,44 @@ class Alerting:
         return await self._stored(self._planned(step), fence, silently=silently)
 
     def _planned(self, step: Step) -> Step:
-        return escalation.planned(step, escalation.ladder(self._routes, step.after))
+        found, alert = escalation.route_of(self._routes, step.after), step.after
+        quiet = found.quiet if found is not None else None
+        told_us = self._quiet.ends_us(quiet, from_datetime(alert.updated_at), alert.severity)
+        return escalation.planned(step, found.escalate if found is not None else (), to_datetime(told_us))
 
     async def _stored(self, step: Step, fence: str = "", *, silently: bool = False) -> bool:
         if step.event is None:
             return await self._store.apply(step, fence=fence)
         at_us = from_datetime(step.event.occurred_at)
-        to = () if silently else await self._audience(step)
-        messages = [delivery.first(step.event, receiver, at_us) for receiver in to]
+        to = {} if silently else await self._audience(step)
+        messages = [delivery.first(step.event, receiver, at_us, due_us) for receiver, due_us in to.items()]
         stored = await self._store.apply(step, messages, fence)
         if stored:
             self._heard(step.event)
         return stored
 
-    async def _audience(self, step: Step) -> list[str]:
+    async def _audience(self, step: Step) -> dict[str, int]:
         """Those whose routes fit, and those whom it was escalated to; of an end also those who heard of the alert when
-        they still did: a ticket that went to another team must not leave the first team's incident open."""
-        at_us = from_datetime(step.after.updated_at)
-        reached = partial(self._reached, at_us=at_us)
-        to = list(route.receivers(self._routes, step.after, reached))
-        for one in escalation.ladder(self._routes, step.after)[: step.after.escalated]:
-            to += reached(one.to)
-        if step.after.state is AlertState.RESOLVED and step.before is not None:
-            to += route.receivers(self._routes, step.before, reached)
-            to += sorted(await self._store.heard_by(step.after.alert_id))
-        return list(dict.fromkeys(one for one in to if one in self._receivers))
+        they still did: a ticket that went to another team must not leave the first team's incident open. With when
+        each is told: after a quiet time whoever is on call then."""
+        after, at_us = step.after, from_datetime(step.after.updated_at)
+        resolved, found = after.state is AlertState.RESOLVED, dict[str, int]()
+
+        def tell(receivers: Iterable[str], since_us: int, quiet: Quiet | None) -> None:
+            for one in receivers:
+                due_us = self._quiet.due_us(since_us, after.severity, quiet, one)
+                found[one] = min(found.get(one, due_us), due_us)
+
+        for alert in (after, step.before) if resolved and step.before is not None else (after,):
+            for one in self._routes:
+                if route.matches(one, alert):
+                    told_us = self._quiet.ends_us(one.quiet, at_us, after.severity)
+                    tell(route.targets(one, partial(self._reached, at_us=told_us)), told_us, one.quiet)
+        for stair in escalation.ladder(self._routes, after)[: after.escalated]:
+            tell(self._reached(stair.to, at_us), at_us, None)
+        if resolved:
+            tell(sorted(await self._store.heard_by(after.alert_id) - found.keys()), at_us, None)
+        return {one: due_us for one, due_us in found.items() if one in self._receivers}
 
     def _reached(self, name: str, at_us: int) -> tuple[str, ...]:
         return self.roster.reached_by(name, at_us)

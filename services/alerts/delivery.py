@@ -47,7 +47,8 @@ class Delivery(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``problem`` says why the last attempt failed, in a few words and without anything that the receiver sent.
     ``digest_id`` is the digest that the message went out with, ``alerts`` how many a digest told of, ``ends`` whether
-    it tells the end of its alert. What is about no single alert has its own id for ``alert_id`` and ``event_id``.
+    it tells the end of its alert, ``held`` whether it waited for the end of a quiet time. What is about no single alert
+    has its own id for ``alert_id`` and ``event_id``.
     """
 
     delivery_id: str
@@ -64,6 +65,7 @@ class Delivery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ends: bool = False
     digest_id: str | None = None
     alerts: int | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,9 @@ SCHEDULE_S: Final = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_4
 LONGEST_ASKED_S: Final = 86_400.0
 
 
-def first(event: AlertEvent, receiver: str, at_us: int) -> Delivery:
-    """The message about ``event`` for ``receiver``, due at once. The same event gives the same ``delivery_id``."""
+def first(event: AlertEvent, receiver: str, at_us: int, due_us: int | None = None) -> Delivery:
+    """The message about ``event`` for ``receiver``, due at once, or at the end of a quiet time (``due_us``). The same
+    event gives the same ``delivery_id``."""
     return Delivery(
         delivery_id=event_id("deliveries", event.event_id, receiver),
         receiver=receiver,
@@ -117,7 +120,8 @@ def first(event: AlertEvent, receiver: str, at_us: int) -> Delivery:
         event_id=event.event_id,
         transition=event.transition.value,
         created_us=at_us,
-        next_us=at_us,
+        next_us=at_us if due_us is None else due_us,
+        held=due_us is not None and due_us > at_us,
         ends=event.alert.state is AlertState.RESOLVED,
     )
 
@@ -149,6 +153,7 @@ def shown(delivery: Delivery) -> dict[str, Any]:
     found |= {"state": delivery.state.value, "attempts": delivery.attempts, "problem": delivery.problem}
     found |= {"kind": delivery.kind.value, "digest_id": delivery.digest_id}
     found.pop("ends", None)
+    found["held"] = delivery.held
     found["created_at"] = to_rfc3339(found.pop("created_us"))
     next_us = found.pop("next_us")
     found["next_attempt_at"] = to_rfc3339(next_us) if delivery.state is DeliveryState.PENDING else None

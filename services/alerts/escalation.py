@@ -21,18 +21,25 @@ from services.config.schedule import EscalationStep
 
 def ladder(routes: Sequence[Route], alert: Alert) -> tuple[EscalationStep, ...]:
     """The steps of the first route that fits and has any."""
-    return next((found.escalate for found in routes if found.escalate and route.matches(found, alert)), ())
+    found = route_of(routes, alert)
+    return found.escalate if found is not None else ()
 
 
-def planned(step: Step, steps: Sequence[EscalationStep]) -> Step:
-    """``step`` with the time of what follows when nobody acts. The same again changes nothing."""
+def route_of(routes: Sequence[Route], alert: Alert) -> Route | None:
+    """The first route that fits and has steps."""
+    return next((found for found in routes if found.escalate and route.matches(found, alert)), None)
+
+
+def planned(step: Step, steps: Sequence[EscalationStep], told_at: datetime) -> Step:
+    """``step`` with the time of what follows when nobody acts, counted from ``told_at``. The same again changes
+    nothing."""
     if step.event is None or step.event.transition is Transition.ESCALATED:
         return step
     after = step.after
     if after.state is not AlertState.FIRING:
         after = replace(after, escalates_at=None)
     elif _begins(step):
-        first = after.updated_at + timedelta(seconds=seconds(steps[0].after)) if steps else None
+        first = told_at + timedelta(seconds=seconds(steps[0].after)) if steps else None
         after = replace(after, escalated=0, escalates_at=first)
     return Step(step.before, after, replace(step.event, alert=after))
 

@@ -135,6 +135,9 @@ class MemoryStore:
                 self._told |= {(d.alert_id, receiver) for d in known if d.kind is Kind.ALERT and not d.ends}
             return self._taken(delivery, at_us, lease_us, again=again)
         gather_us = self._gather_us.get(receiver) if rate is not None else None
+        first = self._due(self._due_us, receiver, at_us)[:10]
+        if rate is not None and gather_us is None and any(self._queue[one].held for one in first):
+            self._gather_us[receiver] = gather_us = at_us
         if rate is not None and gather_us is not None:
             if at_us < gather_us:
                 return None

@@ -21,7 +21,7 @@ from services.config.duration import percent, seconds
 from services.config.receiver import Receiver, Url
 from services.config.rule import AnyRule, cut_problem
 from services.config.rule import problems as rule_problems
-from services.config.schedule import EscalationStep, Schedule, Somebody
+from services.config.schedule import EscalationStep, Quiet, Schedule, Somebody
 from services.config.schedule import problems as schedule_problems
 
 _RULE_PLACE = re.compile(r"^rules\[\d+\](?:\.[a-z_]+(?:\[\d+\])?)*(?=: )")
@@ -153,6 +153,7 @@ class Route(_Part):
     receiver: str | None = None
     schedule: str | None = None
     match: dict[str, tuple[str, ...]] = {}
+    quiet: Quiet | None = None
     escalate: tuple[EscalationStep, ...] = Field((), max_length=10)
 
     @model_validator(mode="after")
@@ -210,11 +211,20 @@ class Document(_Part):
             if route.schedule is not None and route.schedule not in self.schedules:
                 there = ", ".join(self.schedules) or "none"
                 problems.append(f"routes[{number}].schedule: no schedule '{route.schedule}' (there is: {there})")
+            if route.quiet is not None and route.quiet.calendar not in (None, *self.calendars):
+                problems.append(
+                    f"routes[{number}].quiet.calendar: no calendar '{route.quiet.calendar}' (there is: {known})"
+                )
             problems += [
                 f"routes[{number}].escalate[{place}].to: {problem}"
                 for place, step in enumerate(route.escalate)
                 if (problem := self._unclear(step.to)) is not None
             ]
+        problems += [
+            f"receivers.{name}.quiet.calendar: no calendar '{receiver.quiet.calendar}' (there is: {known})"
+            for name, receiver in self.receivers.items()
+            if receiver.quiet is not None and receiver.quiet.calendar not in (None, *self.calendars)
+        ]
         problems += schedule_problems(self.people, self.schedules, self.receivers)
         for number, segment in enumerate(self.segments):
             if not segment or len(set(segment)) != len(segment):

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 from schemas import standard_webhook
 from services.config import template
 from services.config.duration import seconds
+from services.config.schedule import Quiet
 
 KINDS: Final = ("webhook", "slack", "teams", "pagerduty", "alertmanager", "email", "apprise")
 FOR_PEOPLE: Final = frozenset({"slack", "teams", "pagerduty", "email", "apprise"})
@@ -220,6 +221,7 @@ class Receiver(_Part):
     apprise: AppriseReceiver | None = None
     message: Annotated[str, AfterValidator(_template), Field(min_length=1, max_length=2000)] | None = None
     digest: Digest | Literal[False] | None = None
+    quiet: Quiet | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Receiver:

@@ -31,7 +31,7 @@ from services.config.receiver import (
     WebhookReceiver,
 )
 from services.config.rule import Pair, Threshold
-from services.config.schedule import Away, EscalationStep, Override, Rotation, Schedule, Somebody
+from services.config.schedule import Away, EscalationStep, Override, Quiet, Rotation, Schedule, Somebody
 from services.config.template import NAMES
 
 KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
@@ -215,6 +215,7 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
                 "`apprise`, as below, and never for `webhook` and `alertmanager`."
             ),
         ),
+        "quiet": ("`{hours, …}`", "When messages to it wait; see [on call](guides/on-call.md)."),
     },
     Digest: {
         "after": ("number", "So many messages in `per` go out at once, each by itself. 1 to 10000."),
@@ -272,10 +273,18 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         "receiver": ("name", "One of `receivers`. Give this or `schedule`."),
         "schedule": ("name", "One of `schedules`: whoever is on call when the alert changes."),
         "match": ("label: list of values", "What an alert's labels must have; empty takes every alert."),
+        "quiet": ("`{hours, …}`", "When its messages wait; see [on call](guides/on-call.md)."),
         "escalate": (
             "list of `{after, to}`",
             "Whom else to tell while nobody acknowledges. Of the routes that fit, the first that has steps counts.",
         ),
+    },
+    Quiet: {
+        "hours": ("list of [from, to]", "Quiet within them. Hours that end before they begin go on past midnight."),
+        "days": ("list of weekdays", "On which these hours begin."),
+        "timezone": ("IANA name", "Of `hours`, which need it."),
+        "calendar": ("name", "Instead of hours: one of `calendars`, and quiet is when it is closed."),
+        "exceptions": ("list of severities", "What does not wait. `[]` for everything waits."),
     },
     EscalationStep: {
         "after": ("duration", "Since the alert fired, from `1m` to `7d`; each step later than the one before."),
@@ -555,6 +564,7 @@ _TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
     (Rotation, "`schedules.<name>.rotations[]`"),
     (Override, "`schedules.<name>.overrides[]`"),
     (Route, "`routes[]`"),
+    (Quiet, "`quiet` of routes and receivers"),
     (EscalationStep, "`routes[].escalate[]`"),
 )
 

@@ -154,6 +154,31 @@ class Schedule(_Part):
         return self
 
 
+class Quiet(_Part):
+    """When messages wait: within ``hours`` on ``days``, or outside the working hours of ``calendar``."""
+
+    hours: Hours | None = None
+    days: tuple[Weekday, ...] = Field(WEEKDAYS, min_length=1)
+    timezone: Zone | None = None
+    calendar: str | None = None
+    exceptions: tuple[Literal["critical", "warning", "info"], ...] = Field(("critical",), alias="except")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Quiet:
+        if (self.hours is None) == (self.calendar is None):
+            raise ValueError("give either hours (quiet within them) or calendar (quiet outside it)")
+        if (self.hours is None) != (self.timezone is None):
+            raise ValueError("timezone: hours need one; a calendar has its own")
+        if self.hours is not None and len(self.days) == 7 and _whole_days(self.hours):
+            raise ValueError("hours: always quiet; whoever wants no messages needs no route")
+        return self
+
+    @property
+    def weekly(self) -> dict[str, list[list[str]]]:
+        """The quiet hours as a calendar has them."""
+        return weekly(self.days, self.hours)
+
+
 class EscalationStep(_Part):
     """Whom else to tell when nobody took the alert on ``after`` it was told."""
 
@@ -171,6 +196,10 @@ def weekly(days: tuple[Weekday, ...], hours: Hours | None) -> dict[str, list[lis
 
 def _past_midnight(clock: str) -> str:
     return f"{int(clock[:2]) + 24}{clock[2:]}"
+
+
+def _whole_days(hours: Hours) -> bool:
+    return any(begin == end or (begin, end) == ("00:00", "24:00") for begin, end in hours)
 
 
 def _must_be_in_order(since: date | datetime, until: date | datetime) -> None:

@@ -457,3 +457,23 @@ async def test_an_alert_is_found_when_its_escalation_is_due_and_no_longer_once_t
     assert not await store.apply(done)  # a second worker
     forgotten = Step(done.after, replace(done.after, escalates_at=None), None)
     assert await store.apply(forgotten)
+
+
+async def test_what_waited_for_the_end_of_a_quiet_time_comes_as_one_message(store: Store) -> None:
+    morning_us = AT_US + 3_600_000_000
+    rate = Rate(after=10, per_us=60_000_000, every_us=60_000_000)
+    for number in range(3):
+        step = decided(None, SlaKind.WARNING, 1, f"held-{number}")
+        assert step.event is not None
+        assert await store.apply(step, [delivery.first(step.event, "chat", AT_US, morning_us)])
+    urgent = await fired(store, "urgent", "chat")
+    at_once = await store.claim("chat", AT_US, LEASE_US, rate)
+    assert at_once is not None
+    assert at_once.delivery.alert_id == urgent.alert_id
+    await delivered(store, at_once, AT_US)
+    assert await store.claim("chat", morning_us - 1, LEASE_US, rate) is None
+    digest = await store.claim("chat", morning_us, LEASE_US, rate)
+    assert digest is not None
+    assert digest.delivery.kind is Kind.DIGEST
+    assert len(await store.members(digest.delivery.delivery_id)) == 3
+    assert await store.claim("chat", morning_us, LEASE_US, rate) is None

@@ -52,6 +52,16 @@ for _, delivery_id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, '
 end
 
 local gathering = after and redis.call('GET', KEYS[4])
+if after and not gathering then  -- what waited for the end of a quiet time comes as one
+  for _, delivery_id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 10)) do
+    local stored = redis.call('HGET', prefix .. 'delivery:' .. delivery_id, 'json')
+    if stored and cjson.decode(stored).held then
+      redis.call('SET', KEYS[4], ARGV[3])
+      gathering = ARGV[3]
+      break
+    end
+  end
+end
 if gathering and now < tonumber(gathering) then return nil end
 
 if gathering then
