@@ -42,6 +42,7 @@ sources:
   generic: {vendor: generic, secrets: ["whsec_c2VjcmV0"]}
 sla_policies:
   - {name: quick, targets: {first_response: {"*": 1s}}}
+retention: {closed_tickets: never}  # the saved webhooks are of whenever they were saved
 """
 
 
