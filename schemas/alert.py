@@ -115,8 +115,8 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     over its life. ``labels`` are what routes match. ``breached_at`` is when the promise broke, ``detected_at`` when we
     knew. Of rules: ``value`` was observed when the alert last changed, ``baseline`` is what it was compared with, both
     in seconds, as a share or as a number; ``query`` is the path of the query API that shows it, ``why`` what explained
-    it when it fired. ``escalated`` counts the steps taken since nobody took it on, ``escalates_at`` is when the next one
-    is due.
+    it when it fired. ``escalated`` counts the steps taken since nobody took it on, ``escalates_at`` is when the next
+    one is due.
     """
 
     alert_id: str
