@@ -27,10 +27,12 @@ from schemas.ticket import Actor, ActorKind, Attributes, Kind, Message, Status, 
 from services import clock
 from services.fold.fact import fact
 from services.fold.rules import compiled
+from services.kpi.cuts import Cuts, named
 from services.kpi.window import resolutions
 from services.metrics.delta import Delta
 from services.metrics.engine import Engine
 from services.metrics.position import Position
+from services.metrics.segments import Segments
 from services.metrics.store import MemoryStore, _changes  # its form is what the real store sends, and costs time
 from services.stream.record import Record
 
@@ -76,6 +78,7 @@ def measure(world: World) -> Findings:
             f"core, batches of {size}: µs per event: {stages} ({lowest:.0f} to {highest:.0f} in {repeats} runs)"
         )
     _lengths(found, repeats)
+    _segments(found, values[:2000], repeats)
     if world.profile:
         found.profiles["core, batches of 500"] = profiled(lambda: through(values, 500), 15)
     return found
@@ -112,13 +115,25 @@ def _lengths(found: Findings, repeats: int) -> None:
     found.notes.append(f"core, µs for one late event by length of history: {told}; this one grows, by design")
 
 
-def through(values: Sequence[bytes], size: int, store: MemoryStore | None = None) -> Spent:
+def _segments(found: Findings, values: Sequence[bytes], repeats: int) -> None:
+    """What it costs to count in none, some and all of the configured cuts, whose values are many."""
+    rules, costs = compiled(DOCUMENT), []
+    for number in range(0, len(DOCUMENT.segments) + 1, 2):
+        cuts = Cuts(0, {named(cut): 0 for cut in DOCUMENT.segments[:number]})
+        engine = Engine(rules, resolutions(DOCUMENT.windows_s.values()), Segments(cuts))
+        through(values, 500, engine=engine)
+        cost = statistics.median(through(values, 500, engine=engine).total_us for _ in range(repeats))
+        costs.append(f"{number} cuts {cost:.0f}")
+    found.notes.append(f"core, µs per event by what is counted apart, beside all tickets: {', '.join(costs)}")
+
+
+def through(values: Sequence[bytes], size: int, store: MemoryStore | None = None, engine: Engine = ENGINE) -> Spent:
     """All of ``values`` through the worker's stages in batches of ``size``; the memory store's own time is not
     counted, for the real one has another."""
-    return asyncio.run(_through(values, size, store or MemoryStore()))
+    return asyncio.run(_through(values, size, store or MemoryStore(), engine))
 
 
-async def _through(values: Sequence[bytes], size: int, store: MemoryStore) -> Spent:
+async def _through(values: Sequence[bytes], size: int, store: MemoryStore, engine: Engine) -> Spent:
     spent = Spent()
     position = await store.claim(0)
     for batch in _batches(values, size):
@@ -131,10 +146,10 @@ async def _through(values: Sequence[bytes], size: int, store: MemoryStore) -> Sp
             incoming.setdefault(event.key, []).append(fact(event))
         at.append(process_time())
         entries = await store.entries(0, list(incoming))
-        needed = ENGINE.histories(entries, incoming)
+        needed = engine.histories(entries, incoming)
         history = await store.facts(0, needed) if needed else {}
         at.append(process_time())
-        delta, _ = ENGINE.batch(entries, incoming, history, now_us, now_us)
+        delta, _ = engine.batch(entries, incoming, history, now_us, now_us)
         at.append(process_time())
         after = position.after(Record("", 0, position.next_offset + len(batch) - 1, now_us, None, batch[-1]), now_us)
         _encoded(position, after, delta)

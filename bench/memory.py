@@ -20,16 +20,27 @@ _SAMPLE = 200
 
 
 def measure(world: World) -> Findings:
-    """The growth of Redis' used memory over so many tickets; counters of KPIs included, for they come with them."""
-    tickets = 3_000 if world.quick else 20_000
-    world.say(f"memory: {tickets:,} open tickets, two changes each")
+    """The growth of Redis' used memory over so many tickets; counters of KPIs included, for they come with them. And
+    what a record costs when there are few tickets, more and many."""
+    sizes = (500, 3_000) if world.quick else (1_000, 5_000, 20_000)
+    world.say(f"memory: {sizes[-1]:,} open tickets, two changes each")
     world.fresh()
-    with world.service("metrics"):
-        before = used(world)
-        number = world.fill(_tickets(tickets, clock.now_us() - 1800 * SECOND_US))
-        world.settled(number)
-        total = (used(world) - before) / tickets
-        entry, facts = _sampled(world, tickets)
+    stages: list[str] = []
+    with world.service("metrics") as process:
+        before, from_us = used(world), clock.now_us() - 1800 * SECOND_US
+        made = number = 0
+        for size in sizes:
+            worker_s, redis_s = process.cpu_s, world.redis_cpu_s()
+            records = world.fill(_tickets(made, size, sizes[-1], from_us))
+            number += records
+            world.settled(number)
+            worker_us = (process.cpu_s - worker_s) / records * 1e6
+            redis_us = (world.redis_cpu_s() - redis_s) / records * 1e6
+            bytes_each = (used(world) - before) / size
+            stages.append(f"{size:,}: {worker_us:.0f} + {redis_us:.0f} µs, {bytes_each / KB:.2f} KB")
+            made = size
+        total = (used(world) - before) / sizes[-1]
+        entry, facts = _sampled(world, sizes[-1])
     found = Findings()
     found.lines.append(
         Line("Redis memory per open ticket with timers", f"{total / KB:.2f} KB", judged=total / KB, budget=BUDGET)
@@ -37,6 +48,10 @@ def measure(world: World) -> Findings:
     found.notes.append(
         f"memory: of it {entry:.0f} bytes the ticket and {facts:.0f} its three facts (with their keys; a sample); "
         f"the rest is the table of keys, the schedule, the lists of timers, and the KPI counters of all tickets"
+    )
+    found.notes.append(
+        "memory: by open tickets, processor time of the worker and of Redis per record on the way there, and memory "
+        f"per ticket: {'; '.join(stages)}"
     )
     return found
 
@@ -47,9 +62,9 @@ def used(world: World) -> int:
     return int(told["used_memory"] - told["mem_clients_normal"] - told.get("mem_aof_buffer", 0))
 
 
-def _tickets(tickets: int, from_us: int) -> Iterator[TicketEvent]:
+def _tickets(first: int, end: int, tickets: int, from_us: int) -> Iterator[TicketEvent]:
     step_us = 600 * SECOND_US // tickets
-    for number in range(tickets):
+    for number in range(first, end):
         name, at_us = str(100_000 + number), from_us + number * step_us
         yield created(name, at_us, team=f"team-{number % 8}", tags=("billing", "invoice"), requester=f"{number:032x}")
         yield assigned(name, at_us + SECOND_US, f"agent-{number % 50}")
