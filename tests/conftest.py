@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Protocol
 
 import anyio
 import pytest
+from hypothesis import HealthCheck, settings
 
 from services.embedded import Unavailable
 from tests.support import apache_kafka
@@ -21,6 +22,10 @@ from tests.support import redis as redis_support
 from tests.support.choice import Note, flag, real_required
 from tests.support.kafka import Kafka, KafkaKind
 from tests.support.redis import RedisKind, RedisServer
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("deskpulse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("deskpulse")
 
 
 class Parts:

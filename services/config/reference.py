@@ -185,7 +185,8 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             (
                 "A solved, closed, merged or deleted ticket of which nothing was heard for so long is forgotten: its "
                 "facts leave Redis, its numbers stay. An event that is older than this when it comes, of a ticket that "
-                "is not there, is refused as `too_late`. At least `kpis.first_contact_days`."
+                "is not there, is refused as `too_late`, once Deskpulse has run for so long. At least "
+                "`kpis.first_contact_days`."
             ),
         ),
     },

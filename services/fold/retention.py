@@ -43,9 +43,12 @@ def wake_us(entry: Entry, rules: Rules) -> int | None:
     return FORGET_FROM + until_us + min(_LONGEST_GRACE_US, rules.horizon_us // 24) + 1
 
 
-def floor_us(fact: Fact, rules: Rules) -> int:
-    """What lies before this, on a ticket that begins with ``fact``, may have been counted and forgotten."""
-    return max(0, fact.heard_us - rules.horizon_us) if rules.horizon_us is not None else 0
+def floor_us(fact: Fact, rules: Rules, began_us: int = 0) -> int:
+    """What lies before this, on a ticket that begins with ``fact``, may have been counted and forgotten. Nothing was in
+    a state that has not heard of anything for as long as a horizon: ``began_us`` is when it heard of the first."""
+    if rules.horizon_us is None or fact.heard_us - rules.horizon_us <= began_us:
+        return 0
+    return fact.heard_us - rules.horizon_us
 
 
 def too_late(fact: Fact, floor_us: int) -> bool:

@@ -76,9 +76,10 @@ class Engine:
         history: Mapping[str, Sequence[Fact]],
         clock_us: int,
         now_us: int,
+        began_us: int = 0,
     ) -> tuple[Delta, Tally]:
         """:meth:`computed` and :meth:`counted`, where every value is admitted."""
-        return self.counted(self.computed(entries, incoming, history, clock_us), now_us)
+        return self.counted(self.computed(entries, incoming, history, clock_us, began_us), now_us)
 
     def computed(
         self,
@@ -86,8 +87,10 @@ class Engine:
         incoming: Mapping[str, Sequence[Fact]],
         history: Mapping[str, Sequence[Fact]],
         clock_us: int,
+        began_us: int = 0,
     ) -> Change:
-        """What these facts change. ``clock_us`` is the partition's clock after the batch."""
+        """What these facts change. ``clock_us`` is the partition's clock after the batch, ``began_us`` when its state
+        heard of anything for the first time (0: for ever)."""
         change = Change(Counting(self.segments, self._kept))
         delta, tally = change.delta, change.tally
         for key, facts in incoming.items():
@@ -98,7 +101,7 @@ class Engine:
                 if entry is not None and retention.lapsed(entry, piece[0].heard_us, self._rules):
                     self._forget(key, entry, change)
                     entry, known = None, ()
-                fresh, floor_us = self._accepted(entry, piece, known, change)
+                fresh, floor_us = self._accepted(entry, piece, known, change, began_us)
                 if not fresh:
                     continue
                 if entry is None:
@@ -186,19 +189,21 @@ class Engine:
         )
 
     def _accepted(
-        self, entry: Entry | None, facts: Sequence[Fact], known: Sequence[Fact], change: Change
+        self, entry: Entry | None, facts: Sequence[Fact], known: Sequence[Fact], change: Change, began_us: int
     ) -> tuple[list[Fact], int]:
         """The facts that are new and not too late, in order, and the floor of the ticket, which begins with the first
         of them that arrives."""
         fresh = _unique(facts, known)
         change.tally.duplicates += len(facts) - len(fresh)
-        highest_us = entry.ticket.floor_us if entry is not None else retention.floor_us(facts[-1], self._rules)
+        highest_us = (
+            entry.ticket.floor_us if entry is not None else retention.floor_us(facts[-1], self._rules, began_us)
+        )
         if not fresh or fresh[0].at_us >= highest_us:
-            return fresh, highest_us if entry is not None else retention.floor_us(facts[0], self._rules)
+            return fresh, highest_us if entry is not None else retention.floor_us(facts[0], self._rules, began_us)
         floor_us = highest_us if entry is not None else None
         late: set[bytes] = set()
         for fact in sorted(fresh, key=facts.index):
-            limit_us = floor_us if floor_us is not None else retention.floor_us(fact, self._rules)
+            limit_us = floor_us if floor_us is not None else retention.floor_us(fact, self._rules, began_us)
             if retention.too_late(fact, limit_us):
                 late.add(fact.event_id)
             elif floor_us is None:

@@ -14,7 +14,7 @@ class Position:
 
     ``last`` is the identity of the record before it, by which a topic that was made anew is told from the old one.
     ``clock_us`` is the partition's clock and never goes back. ``swept`` is the revision of the cuts in which every
-    ticket of the partition counts.
+    ticket of the partition counts. ``began_us`` is when the log took the first record that is in the state; 0 before.
     """
 
     epoch: int
@@ -23,6 +23,11 @@ class Position:
     last: str = ""
     clock_us: int = 0
     swept: int = 0
+    began_us: int = 0
+
+    def begun_us(self, first: Record) -> int:
+        """When this state began, or begins with ``first``."""
+        return self.began_us or first.appended_us
 
     def after(self, record: Record | None, clock_us: int) -> Position:
         """The position once everything up to ``record`` (``None``: nothing new) is applied."""

@@ -99,7 +99,7 @@ class RedisStore:
         with away():
             await self._redis.sadd(layout.PARTITIONS_KEY, partition)
             found = await self._claim(keys=[layout.position_key(partition)], args=[uuid4().hex])
-        epoch, step, next_offset, last, clock_us, swept = found
+        epoch, step, next_offset, last, clock_us, swept, began_us = found
         return Position(
             int(epoch),
             int(step or 0),
@@ -107,6 +107,7 @@ class RedisStore:
             (last or b"").decode(),
             int(clock_us or 0),
             int(swept or 0),
+            int(began_us or 0),
         )
 
     async def entries(self, partition: int, keys: Sequence[str]) -> dict[str, Entry]:
@@ -416,6 +417,7 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
             *("last", after.last),
             *("clock_us", after.clock_us),
             *("swept", after.swept),
+            *("began_us", after.began_us),
         ],
     }
 

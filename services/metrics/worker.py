@@ -234,12 +234,12 @@ class Worker:
         needed = self._engine.histories(entries, incoming)
         history = await self._patiently("redis", partial(self._store.facts, number, needed)) if needed else {}
         clock_us = held.clock(self._consumer.caught_up_us(number), records[-1])
-        change = self._engine.computed(entries, incoming, history, clock_us)
+        change = self._engine.computed(entries, incoming, history, clock_us, held.position.begun_us(records[0]))
         delta, tally = await self._counted(self._engine, change), change.tally
         if change.refused:
             late = [dead for record in records if (dead := _too_late(record, change.refused)) is not None]
             await self._patiently("kafka", partial(self._producer.send, late))
-        if not await self._apply(held, records[-1], clock_us, delta):
+        if not await self._apply(held, records[-1], clock_us, delta, first=records[0]):
             return
         self._meters.events.labels("folded").inc(tally.events - tally.duplicates - tally.refused)
         self._meters.events.labels("duplicate").inc(tally.duplicates)
@@ -344,12 +344,21 @@ class Worker:
         self._recompute.forget(number)
 
     async def _apply(
-        self, held: Partition, last: Record | None, clock_us: int, delta: Delta, *, swept: int | None = None
+        self,
+        held: Partition,
+        last: Record | None,
+        clock_us: int,
+        delta: Delta,
+        *,
+        swept: int | None = None,
+        first: Record | None = None,
     ) -> bool:
         """One fenced step. False when it was refused: the partition is taken over anew from where it stands."""
         after = held.position.after(last, clock_us)
         if swept is not None:
             after = replace(after, swept=swept)
+        if first is not None:
+            after = replace(after, began_us=held.position.begun_us(first))
         try:
             await self._patiently("redis", partial(self._store.apply, held.number, held.position, after, delta))
         except Fenced as refusal:

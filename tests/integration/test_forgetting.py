@@ -30,6 +30,7 @@ from services.metrics.worker import Worker
 from services.operate.health import Health
 from services.state import client
 from services.state.partitions import Partitions
+from services.state.recompute import Recomputes
 from services.stream.consumer import BatchConsumer
 from services.stream.producer import Connection, Producer
 from services.stream.record import Outgoing
@@ -118,7 +119,7 @@ async def desk(kafka: Kafka, redis_db: str, tmp_path: Path) -> AsyncIterator[Des
     meters = Meters(CollectorRegistry())
     outbox = Outbox(writer, producer, SLA, meters.outbox, structlog.get_logger("test"))
     consumer = BatchConsumer(connection, TICKETS, "forgetting", session_timeout_s=6, instance_id="test")
-    worker = Worker(consumer, RedisStore(writer), plan, producer, outbox, meters, Health())
+    worker = Worker(consumer, RedisStore(writer), plan, producer, outbox, meters, Health(), Recomputes(writer, writer))
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(stop))
     found = Desk(kafka.bootstrap, redis_db, meters)
@@ -126,6 +127,12 @@ async def desk(kafka: Kafka, redis_db: str, tmp_path: Path) -> AsyncIterator[Des
     await send(kafka.bootstrap, *(Outgoing(TICKETS, str(n).encode(), b"not an event", []) for n in range(64)))
     found.sent = 64
     await eventually(found._read, "the worker reads", timeout_s=90)
+    begun_us = clock.now_us()
+
+    async def old_enough() -> bool:
+        return clock.now_us() > begun_us + HORIZON_S * SECOND_US
+
+    await eventually(old_enough, "the state is a horizon old: before, it refuses nothing", timeout_s=30)
     yield found
     stop.set()
     await running

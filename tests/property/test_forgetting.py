@@ -106,6 +106,21 @@ def read(batches: Sequence[Sequence[Heard]], looks: Sequence[bool] = (), until_u
     return asyncio.run(Desk().read(batches, [*looks, *[False] * len(batches)], until_us))
 
 
+@given(logs(), st.integers(0, 40 * 86_400))
+@settings(max_examples=40, deadline=None)
+def test_a_state_refuses_nothing_before_it_is_a_horizon_old(log: list[Heard], age_s: int) -> None:
+    began_us = from_datetime(START) + 100 * DAY_US
+    heard_us = began_us + age_s * SECOND_US
+    incoming: dict[str, list[Fact]] = {}
+    for event, _ in log:
+        incoming.setdefault(subject(event), []).append(fact(event, heard_us))
+    refused = ENGINE.computed({}, incoming, {}, heard_us, began_us).refused
+    if heard_us - HORIZON_US <= began_us:
+        assert not refused
+    else:
+        assert Counter(refused) == Counter(ENGINE.computed({}, incoming, {}, heard_us).refused)
+
+
 def separated(log: Sequence[Heard]) -> tuple[list[list[Heard]], Counter[tuple[bytes, int]], set[str]]:
     """The rule, said slowly: the lives that the log is cut into, what is refused, and what is still remembered."""
     whole: list[list[Heard]] = []

@@ -3,4 +3,4 @@
 -- Returns the position with the new epoch.
 redis.call('HINCRBY', KEYS[1], 'epoch', 1)
 redis.call('HSET', KEYS[1], 'life', ARGV[1])
-return redis.call('HMGET', KEYS[1], 'epoch', 'step', 'next', 'last', 'clock_us', 'swept')
+return redis.call('HMGET', KEYS[1], 'epoch', 'step', 'next', 'last', 'clock_us', 'swept', 'began_us')
