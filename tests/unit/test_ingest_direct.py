@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -21,7 +22,8 @@ from tests.support import signing
 
 DOCUMENT = parse("sources: {zendesk: {vendor: zendesk, secrets: [s1], max_concurrent: 1}}", {})
 BODY = signing.status_changed("e-1")
-SIGNED = signing.zendesk(BODY, "s1")
+AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
+SIGNED = signing.zendesk(BODY, "s1", AT)
 
 
 class Taking:
@@ -37,7 +39,8 @@ class Taking:
 def made(sender: Any) -> FastAPI:
     registry = CollectorRegistry()
     measures = Measures(registry)
-    return build(DOCUMENT, Environment(), sender, MemoryDedupe(), health=Health(), measures=measures, registry=registry)
+    parts: dict[str, Any] = {"health": Health(), "measures": measures, "registry": registry, "now": lambda: AT}
+    return build(DOCUMENT, Environment(), sender, MemoryDedupe(), **parts)
 
 
 def short(sender: Any) -> httpx.AsyncClient:
@@ -61,8 +64,8 @@ def routed(sender: Any) -> httpx.AsyncClient:
         ("/webhooks/zendesk?a=1&a=2", BODY, SIGNED),
         ("/webhooks/zendesk", BODY, {}),
         ("/webhooks/zendesk", BODY + b" ", SIGNED),
-        ("/webhooks/zendesk", b"<", signing.zendesk(b"<", "s1")),
-        ("/webhooks/zendesk", b"{}", signing.zendesk(b"{}", "s1")),
+        ("/webhooks/zendesk", b"<", signing.zendesk(b"<", "s1", AT)),
+        ("/webhooks/zendesk", b"{}", signing.zendesk(b"{}", "s1", AT)),
         ("/webhooks/zendesk", BODY, SIGNED | {"content-length": "99999999999"}),
         ("/webhooks/zendesk/", BODY, SIGNED),
         ("/webhooks/other", BODY, SIGNED),
