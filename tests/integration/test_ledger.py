@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -202,14 +203,21 @@ class Comparison:
         self._agree(lambda fresh: self._rows(kpi, window, dimensions, fresh))
 
     def _agree(self, compare: Callable[[bool], None]) -> None:
-        """A promise may break between the worker's clock and the answer: what differs is asked for again."""
+        """A promise may break between the worker's clock, which may be behind, and the answer: what differs is asked
+        for again until it does not, for a while."""
         before = len(self.wrong)
         compare(False)
-        for _ in range(2):
-            if len(self.wrong) > before:
-                del self.wrong[before:]
-                self.again += 1
-                compare(True)
+        if len(self.wrong) == before:
+            return
+        self.again += 1
+
+        def agrees() -> bool:
+            del self.wrong[before:]
+            compare(True)
+            return len(self.wrong) == before
+
+        with suppress(AssertionError):  # what still differs is told with the rest
+            until(agrees, "the API and the ledger agree", timeout_s=15)
 
     def _everything(self, window: str, dimensions: Sequence[str], segment: str, fresh: bool) -> None:
         answer = self._get("/v1/kpis", window=window, segment=segment)
