@@ -68,8 +68,10 @@ class KpiReader:
     def __init__(self, redis: Redis, partitions: Partitions, kept: tuple[Resolution, ...]) -> None:
         self._redis: Any = redis  # its stubs return unions of everything that any option could make it return
         self.kept = kept
-        self._sum = redis.register_script((_LUA / "sum.lua").read_text())
-        self._read = redis.register_script((_LUA / "read.lua").read_text())
+        self._sum, self._read = (
+            redis.register_script("".join((_LUA / name).read_text() for name in ("wanted.lua", script)))
+            for script in ("sum.lua", "read.lua")
+        )
         self._partitions = partitions
         self._shelf = Shelf()
         self._cuts = Cuts()

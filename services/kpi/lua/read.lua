@@ -1,23 +1,14 @@
 -- The buckets of a window, for any number of segments of one partition; those that the caller has are left out.
 -- KEYS[1] position; ARGV[1] what the keys of this partition's buckets begin with, ARGV[2] (MessagePack) of each bucket
 -- what follows, up to its segment, ARGV[3] (MessagePack) a row for each segment: {segment, life, known, versions}, where
--- `known` has a 1 for every bucket that the caller has and `versions` their versions where they have one, ARGV[4]
--- (MessagePack) what the wanted fields begin with (none: all). Answers the life and the clock of the partition and, for
--- each row, {place, fields, place, fields, …} of what the caller lacks. Every key lies in the slot of KEYS[1].
+-- `known` has a 1 for every bucket that the caller has and `versions` their versions where they have one, ARGV[4] as
+-- in wanted.lua. Answers the life and the clock of the partition and, for each row, {place, fields, place, fields, …} of
+-- what the caller lacks. Every key lies in the slot of KEYS[1].
 local call, byte = redis.call, string.byte
 local life, clock_us = unpack(call('HMGET', KEYS[1], 'life', 'clock_us'))
 life = life or ''
 local prefix, buckets = ARGV[1], cmsgpack.unpack(ARGV[2])
-local wanted = cmsgpack.unpack(ARGV[4])
-local verdicts = {['@'] = true}
-local function counts(field)
-  for _, beginning in ipairs(wanted) do
-    if string.sub(field, 1, #beginning) == beginning then
-      return true
-    end
-  end
-  return false
-end
+counts['@'] = true
 local function fields(key)
   local found = call('HGETALL', key)
   if #wanted == 0 then
@@ -26,12 +17,7 @@ local function fields(key)
   local chosen, size = {}, 0
   for at = 1, #found, 2 do
     local field = found[at]
-    local verdict = verdicts[field]
-    if verdict == nil then
-      verdict = counts(field)
-      verdicts[field] = verdict
-    end
-    if verdict then
+    if counts[field] then
       chosen[size + 1], chosen[size + 2] = field, found[at + 1]
       size = size + 2
     end

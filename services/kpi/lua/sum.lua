@@ -1,19 +1,10 @@
 -- The field-wise sums of the buckets of a window, for any number of segments of one partition, added where they lie.
 -- KEYS[1] position; ARGV[1] what the keys of this partition's buckets begin with, ARGV[2] (MessagePack) of each bucket
--- what follows, up to its segment, ARGV[3] (MessagePack) the segments, ARGV[4] (MessagePack) what the wanted fields begin
--- with (none: all). Answers a flat list of fields and amounts for each segment. Every key lies in the slot of KEYS[1].
+-- what follows, up to its segment, ARGV[3] (MessagePack) the segments, ARGV[4] as in wanted.lua. Answers a flat
+-- list of fields and amounts for each segment. Every key lies in the slot of KEYS[1].
 local call = redis.call
 local prefix, buckets = ARGV[1], cmsgpack.unpack(ARGV[2])
-local wanted = cmsgpack.unpack(ARGV[4])
-local verdicts = {['@'] = false}
-local function counts(field)
-  for _, beginning in ipairs(wanted) do
-    if string.sub(field, 1, #beginning) == beginning then
-      return true
-    end
-  end
-  return #wanted == 0
-end
+counts['@'] = false
 local answer = {}
 for number, segment in ipairs(cmsgpack.unpack(ARGV[3])) do
   local total, fields = {}, {}
@@ -21,12 +12,7 @@ for number, segment in ipairs(cmsgpack.unpack(ARGV[3])) do
     local found = call('HGETALL', prefix .. buckets[place] .. segment)
     for at = 1, #found, 2 do
       local field = found[at]
-      local verdict = verdicts[field]
-      if verdict == nil then
-        verdict = counts(field)
-        verdicts[field] = verdict
-      end
-      if verdict then
+      if counts[field] then
         local sum = total[field]
         if sum then
           total[field] = sum + found[at + 1]
