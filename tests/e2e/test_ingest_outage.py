@@ -31,13 +31,11 @@ from services.embedded import Unavailable
 from services.embedded.port import free_port
 from services.embedded.redis import EmbeddedRedis
 from services.stream.producer import Connection
-from services.stream.reader import reading
-from services.stream.record import Record
 from tests.support import signing
 from tests.support.apache_kafka import ApacheKafka
 from tests.support.choice import real_required
 from tests.support.service import Service
-from tests.support.topics import renewed
+from tests.support.topics import held, renewed
 from tests.support.wait import until
 
 OUTAGE_S = int(os.environ.get("DESKPULSE_OUTAGE_S") or 8)
@@ -206,15 +204,6 @@ class Ingest:
             return False
 
 
-async def everything(connection: Connection) -> list[Record]:
-    """The tickets topic from its start to its end; the records of a partition in their order."""
-    records: list[Record] = []
-    async with reading(connection, TICKETS) as topic:
-        while (batch := await topic.batch()) is not None:
-            records += batch
-    return records
-
-
 @pytest.fixture
 def kafka(tmp_path: Path) -> Iterator[ApacheKafka]:
     try:
@@ -273,7 +262,7 @@ def test_what_was_answered_2xx_is_in_the_topic_after_an_outage_of_kafka_and_a_ki
         until(ingest.drained, "the spool is drained", timeout_s=90)
         ingest.stop()
 
-    records = asyncio.run(everything(connection))
+    records = asyncio.run(held(connection.bootstrap, TICKETS))
     events = [decode_ticket(record.value or b"") for record in records]
     contents: dict[str, set[bytes | None]] = {}
     for event, record in zip(events, records, strict=True):
