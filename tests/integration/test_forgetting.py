@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from schemas import codec
 from schemas.instant import SECOND_US, to_datetime
 from schemas.sla import SlaMetric
-from schemas.state import position_key, ticket_key, unpack_entry
+from schemas.state import ticket_key, unpack_entry
 from schemas.ticket import ActorKind, Attributes, Kind, Message, Status, StatusChange, TicketEvent, Visibility, event_id
 from schemas.topics import SLA, TICKETS, TOPICS
 from services import clock
@@ -36,6 +36,7 @@ from services.stream.producer import Connection, Producer
 from services.stream.record import Outgoing
 from tests.support.command import deskpulse
 from tests.support.kafka import Kafka
+from tests.support.passage import applied
 from tests.support.topics import configured, send
 from tests.support.wait import eventually
 
@@ -88,8 +89,7 @@ class Desk:
         await eventually(self._read, f"{self.sent} events are read", timeout_s=60)
 
     async def _read(self) -> bool:
-        found = [await self.redis.hget(position_key(number), "next") for number in range(TOPICS[TICKETS].partitions)]
-        return sum(int(offset or 0) for offset in found) == self.sent
+        return await applied(self.redis) == self.sent
 
     async def left(self) -> list[bytes]:
         """Keys of tickets and facts, and what is on the schedule."""

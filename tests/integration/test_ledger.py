@@ -24,21 +24,18 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from schemas import codec
-from schemas.envelope import ticket_headers
 from schemas.instant import SECOND_US, from_datetime, parse_rfc3339
-from schemas.state import position_key
 from schemas.ticket import TicketEvent
 from schemas.topics import TICKETS, TOPICS
 from services import clock
 from services.config.duration import seconds
 from services.embedded.port import free_port
 from services.kpi.catalogue import KPIS
-from services.stream.producer import Connection, Producer
-from services.stream.record import Outgoing
+from services.stream.producer import Connection
 from tests.support.desk import arrivals, disorder
 from tests.support.kafka import Kafka
 from tests.support.ledger import PERCENTILES, Ledger, Rows
+from tests.support.passage import applied, produced
 from tests.support.service import Service
 from tests.support.topics import renewed
 from tests.support.wait import eventually, until
@@ -113,23 +110,6 @@ def service(connection: Connection, redis_db: str, tmp_path: Path) -> Iterator[C
     for one in started:
         if one.running:
             one.kill()
-
-
-async def produced(connection: Connection, events: list[TicketEvent]) -> None:
-    producer = Producer(connection, "test")
-    await producer.start()
-    for at in range(0, len(events), 1000):
-        chunk = events[at : at + 1000]
-        await producer.send(
-            [Outgoing(TICKETS, e.key.encode(), codec.encode(e), ticket_headers(e)) for e in chunk], deadline_s=30
-        )
-    await producer.stop()
-
-
-async def applied(redis: Any) -> int:
-    """Records that are in the state, over all partitions."""
-    found = [await redis.hget(position_key(number), "next") for number in range(TOPICS[TICKETS].partitions)]
-    return sum(int(offset or 0) for offset in found)
 
 
 async def read_back(connection: Connection, records: int, log: Path) -> None:

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas import codec
-from schemas.envelope import ticket_headers
 from schemas.instant import SECOND_US, to_datetime
 from schemas.state import gauge_key, position_key
 from schemas.ticket import Kind, TicketEvent
@@ -27,6 +25,7 @@ from services.stream.record import Outgoing
 from tests.support.kafka import Kafka
 from tests.support.lives import arrivals
 from tests.support.oracle import kpis, told
+from tests.support.passage import applied, produced
 from tests.support.service import Service
 from tests.support.topics import renewed
 from tests.support.wait import eventually
@@ -90,23 +89,6 @@ def worker(connection: Connection, redis_db: str, config: Path, tmp_path: Path) 
     for service in started:
         if service.running:
             service.kill()
-
-
-async def produced(connection: Connection, events: list[TicketEvent]) -> None:
-    producer = Producer(connection, "test")
-    await producer.start()
-    for at in range(0, len(events), 500):
-        chunk = events[at : at + 500]
-        await producer.send(
-            [Outgoing(TICKETS, e.key.encode(), codec.encode(e), ticket_headers(e)) for e in chunk], deadline_s=30
-        )
-    await producer.stop()
-
-
-async def applied(redis: Any) -> int:
-    """Records that are in the state, over all partitions."""
-    found = [await redis.hget(position_key(number), "next") for number in range(TOPICS[TICKETS].partitions)]
-    return sum(int(offset or 0) for offset in found)
 
 
 async def at_the_ends(redis: Any, connection: Connection) -> bool:

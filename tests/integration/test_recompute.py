@@ -25,7 +25,8 @@ from services.config.document import load
 from services.operate.health import Health
 from services.state import client
 from services.stream.producer import Connection
-from tests.integration.test_metrics_worker import connection, produced, redis  # noqa: F401  (fixtures)
+from tests.integration.test_metrics_worker import connection, redis  # noqa: F401  (fixtures)
+from tests.support.passage import produced
 from tests.support.service import Service
 from tests.support.wait import eventually
 
