@@ -55,7 +55,7 @@ def _said(secret: SecretStr) -> SecretStr:
 def _address(text: str) -> str:
     try:
         good = bool(Address(addr_spec=text).domain)
-    except Exception:
+    except Exception:  # the parser of addresses raises what its own code stumbles over, such as an IndexError
         good = False
     if not good or not text.isascii():
         raise ValueError(f"'{text}' is no mail address such as support-leads@example.com")
