@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from schemas.sla import SlaKind, SlaMetric
+from services.kpi.better import Better, better
 from services.kpi.catalogue import AGES, KPIS, Kpi, Shape
 from services.kpi.sketch import ALPHA
 from services.kpi.window import resolutions
@@ -126,7 +127,9 @@ def _lines() -> Iterator[str]:
         yield ""
         parts = f" Parts: {', '.join(f'`{part}`' for part in kpi.parts)}." if kpi.parts else ""
         label = f" by `{kpi.label}`" if kpi.label else ""
-        yield f"Read as {SHAPES[kpi.shape]}.{parts} Prometheus: `{prometheus(kpi)}`{label}."
+        sense = better(kpi.name)
+        told = "" if sense is Better.NEITHER else f" {sense.capitalize()} is better."
+        yield f"Read as {SHAPES[kpi.shape]}.{parts} Prometheus: `{prometheus(kpi)}`{label}.{told}"
     yield ""
     yield "### Without a case"
     yield ""
