@@ -7,21 +7,14 @@ from typing import Final
 from services.config.amount import Unit, told
 from services.config.duration import written
 from services.config.rule import ALL, Rule
+from services.kpi import spoken
 
-_SPOKEN: Final = {
-    "csat": "CSAT",
-    "ces": "CES",
-    "nps": "NPS",
-    "qa_score": "QA score",
-    "sla_attainment": "SLA attainment",
-}
-_STATISTICS: Final = {"mean_s": "mean", "p50_s": "median", "p90_s": "90 % within", "p95_s": "95 % within"}
 _LENGTHS: Final = {86_400: "day", 604_800: "week"}
 
 
 def kpi(rule: Rule) -> str:
     """``first response time``."""
-    return _SPOKEN.get(rule.kpi, rule.kpi.replace("_", " "))
+    return spoken.kpi(rule.kpi)
 
 
 def subject(rule: Rule, segment: str) -> str:
@@ -43,10 +36,7 @@ def titled(text: str, segment: str) -> str:
 
 def statistic(rule: Rule) -> str:
     """Which number it is, where that needs saying: ``90 % within``."""
-    name = rule.statistic.rpartition(".")[2]
-    part = rule.statistic.rpartition(".")[0].replace("_", " ").replace(".", ", ")
-    found = _STATISTICS.get(name, "" if name in ("ratio", "count") else name.replace("_", " "))
-    return " ".join(word for word in (found, f"({part})" if part else "") if word)
+    return spoken.statistic(rule.statistic)
 
 
 def value(rule: Rule, number: float) -> str:
