@@ -35,13 +35,13 @@ def measure(world: World) -> Findings:
     world.say(f"breach: {timers:,} open timers, {due:,} due within {lasting_s} s")
     world.fresh()
     with world.service("metrics", config=CONFIG) as process:
-        number = world.fill(_later(timers - due))
+        number = world.fill(later(timers - due))
         world.settled(number)
         world.say("breach: the timers are open")
         lead_us = 5 * SECOND_US
         soon_us = clock.now_us() + lead_us
         cpu_s, redis_s = process.cpu_s, world.redis_cpu_s()
-        number += world.fill(_soon(due, soon_us, lasting_s))
+        number += world.fill(soon(due, soon_us, lasting_s))
         world.settled(number)
         if clock.now_us() > soon_us:
             raise Unavailable("the first deadline had passed before its ticket was in the state")
@@ -68,14 +68,14 @@ def measure(world: World) -> Findings:
     return found
 
 
-def _later(timers: int) -> Iterator[TicketEvent]:
+def later(timers: int) -> Iterator[TicketEvent]:
     """Tickets of the last minute: due in an hour."""
     now_us = clock.now_us()
     for number in range(timers):
         yield created(f"later-{number}", now_us - number * 60 * SECOND_US // timers)
 
 
-def _soon(due: int, from_us: int, lasting_s: int) -> Iterator[TicketEvent]:
+def soon(due: int, from_us: int, lasting_s: int) -> Iterator[TicketEvent]:
     """Tickets of an hour ago, which break their promise evenly from ``from_us`` on."""
     for number in range(due):
         yield created(f"soon-{number}", from_us - TARGET_S * SECOND_US + number * lasting_s * SECOND_US // due)

@@ -1,12 +1,13 @@
 """Signed webhooks: what goes out, what each answer means, and where nothing is ever sent."""
 
+import asyncio
 import base64
 import hmac
 from collections.abc import AsyncIterator
 
 import pytest
 from fastapi import FastAPI, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from pydantic import SecretStr
 
 from schemas import standard_webhook
@@ -29,11 +30,13 @@ class Receiver:
     def __init__(self) -> None:
         self.answer: Response = Response(status_code=204)
         self.got: list[tuple[dict[str, str], bytes]] = []
+        self.connections: set[int] = set()
         app = FastAPI()
 
         @app.post("/hook")
         async def hook(request: Request) -> Response:
             self.got.append((dict(request.headers), await request.body()))
+            self.connections.add(request.client.port if request.client is not None else 0)
             return self.answer
 
         self.server = Server(app, "127.0.0.1", 0)
@@ -71,6 +74,38 @@ async def test_a_message_carries_a_signature_of_every_secret_over_id_time_and_bo
         digest = hmac.new(key, b"msg-1.1700000000." + BODY, "sha256").digest()
         signatures.append("v1," + base64.b64encode(digest).decode())
     assert headers["webhook-signature"].split() == signatures
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("body", [None, b"ok", b"x" * 20_000])
+async def test_messages_share_a_connection_whatever_the_receiver_answers(
+    receiver: Receiver, body: bytes | None
+) -> None:
+    receiver.answer = Response(body, status_code=204 if body is None else 200)
+    webhook = configured(f"{receiver.server.url}/hook")
+    try:
+        for _ in range(3):
+            assert await webhook.send(MESSAGE, AT_US) == Delivered()
+    finally:
+        await webhook.close()
+    assert len(receiver.connections) == 1
+
+
+@pytest.mark.anyio
+async def test_a_body_without_an_end_makes_no_failure_of_an_answer(receiver: Receiver) -> None:
+    left = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"x"
+        await left.wait()
+
+    receiver.answer = StreamingResponse(endless())
+    webhook = configured(f"{receiver.server.url}/hook")
+    try:
+        assert await webhook.send(MESSAGE, AT_US) == Delivered()
+    finally:
+        left.set()
+        await webhook.close()
 
 
 def test_the_signature_is_that_of_the_published_example() -> None:

@@ -11,6 +11,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -29,6 +30,8 @@ TIMEOUT_S: Final = 15.0
 CONNECT_S: Final = 5.0
 """Shorter, so that a receiver that is not there can be told from one that does not answer."""
 ANSWER_BYTES: Final = 65_536
+DRAIN_S: Final = 1.0
+"""For the rest of an answer that nobody reads; a new connection costs less than waiting longer."""
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _AGENT: Final = "Deskpulse"
@@ -75,7 +78,7 @@ class Outbound:
         self, url: str, body: bytes, headers: Mapping[str, str], at_us: int, *, read: bool = True
     ) -> Answer | Retry | Refused:
         """One attempt, within :data:`TIMEOUT_S`; never raises for anything that network or receiver do. Without
-        ``read`` the body of the answer is left."""
+        ``read`` the answer has no text."""
         target = httpx.URL(url)
         try:
             async with asyncio.timeout(CONNECT_S):
@@ -87,7 +90,7 @@ class Outbound:
         except (socket.gaierror, UnicodeError):
             return Retry("the name cannot be resolved")
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(TIMEOUT_S) as limit:
                 # TLS is for the name, the connection to the address that was checked.
                 request = self._client.build_request(
                     "POST",
@@ -104,7 +107,9 @@ class Outbound:
                 )
                 response = await self._client.send(request, stream=True)
                 try:
-                    text = await _beginning(response) if read else ""
+                    if not read:
+                        limit.reschedule(None)  # the answer is known: what is left of it can change nothing
+                    text = await _beginning(response) if read else await _drained(response)
                     after = seconds_after(response.headers.get("retry-after"), at_us)
                     return Answer(response.status_code, after, text)
                 finally:
@@ -182,6 +187,14 @@ def seconds_after(retry_after: str | None, at_us: int) -> float | None:
         return None
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
     return max((from_datetime(at) - at_us) / 1e6, 0.0)
+
+
+async def _drained(response: httpx.Response) -> str:
+    """Reads a short body to its end, since a connection with something left in it cannot be used again."""
+    with suppress(TimeoutError, httpx.HTTPError, OSError):
+        async with asyncio.timeout(DRAIN_S):
+            await _beginning(response)
+    return ""
 
 
 async def _beginning(response: httpx.Response) -> str:
