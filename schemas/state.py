@@ -398,7 +398,11 @@ def segments_key(partition: int) -> str:
 
 
 def bucket_key(partition: int, resolution: str, start_s: int, segment: str) -> str:
-    """Hash: the counters of one bucket of one segment (fields: ``services.kpi.bucket``)."""
+    """String or hash: the counters of one bucket of one segment (fields: ``services.kpi.bucket``).
+
+    A small one is a MessagePack map of field and amount, behind ``@`` and twelve letters where it has a version; one that
+    has grown is a hash, with its version in the field ``@``.
+    """
     return f"{bucket_prefix(partition)}{resolution}:{start_s}:{segment}"
 
 
@@ -408,7 +412,7 @@ def bucket_prefix(partition: int) -> str:
 
 
 def gauge_key(partition: int, segment: str) -> str:
-    """Hash: the gauges of one segment as they stand now, by cell: a bucket that never ends."""
+    """The gauges of one segment as they stand now, by cell: a bucket that never ends."""
     return bucket_key(partition, NOW, 0, segment)
 
 

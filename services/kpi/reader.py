@@ -345,7 +345,7 @@ class _Asked:
         row.put_empty(empty)
 
 
-def _parsed(flat: list[bytes]) -> tuple[Fields, str | None]:
+def _parsed(flat: list[Any]) -> tuple[Fields, str | None]:
     """A bucket as Redis has it: its fields and its version."""
     pairs = dict(zip(flat[::2], flat[1::2], strict=True))
     version = pairs.pop(bucket.VERSION, None)

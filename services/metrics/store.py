@@ -382,27 +382,30 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
         at_s = after.clock_us // SECOND_US
         zadd.append([layout.segments_key(partition), *_flat((at_s, segment) for segment in touched)])
     over_s = before.clock_us // SECOND_US
-    columns, column_of = _columns([*delta.buckets.values(), *delta.gauge.values()])
+    packed: dict[int, int | None] = {}  # many buckets change by the same
+    add: dict[tuple[str, int], list[Any]] = {}
     prefix = layout.bucket_prefix(partition)
-    add = [
-        [
-            f"{prefix}{resolution}:{start_s}:{segment}",
-            delta.expires[resolution, start_s, segment],
-            start_s + _WIDTHS_S[resolution] <= over_s,
-            column_of[id(amounts)],
-        ]
-        for (resolution, start_s, segment), amounts in delta.buckets.items()
-    ]
-    add += [
-        [layout.gauge_key(partition, segment), "", False, column_of[id(amounts)]]
-        for segment, amounts in delta.gauge.items()
-    ]
+    now = [(layout.NOW, 0, segment, amounts) for segment, amounts in delta.gauge.items()]
+    for resolution, start_s, segment, amounts in chain(((*at, amounts) for at, amounts in delta.buckets.items()), now):
+        mark = id(amounts)
+        if mark not in packed:
+            changes = _packed(amounts)
+            packed[mark] = placed(changes) if changes is not None else None
+        place = packed[mark]
+        if place is None:
+            continue
+        row = add.get((resolution, start_s))
+        if row is None:
+            ends = resolution != layout.NOW
+            over = ends and start_s + _WIDTHS_S[resolution] <= over_s
+            expires_s = ends and delta.expires[resolution, start_s, segment]
+            row = add[resolution, start_s] = [f"{prefix}{resolution}:{start_s}:", expires_s, over]
+        row += (segment, place)
     return {
         "del": [name(partition, key) for key in delta.forgotten for name in (_ticket, _facts)],
         "set": [[_ticket(partition, key), placed(entry)] for key, entry in delta.entries.items()],
         "push": [[_facts(partition, key), *map(placed, facts)] for key, facts in delta.facts.items()],
-        "columns": columns,
-        "add": add,
+        "add": list(add.values()),
         "zrem": zrem,
         "zadd": zadd,
         "append": [
@@ -422,19 +425,11 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
     }
 
 
-def _columns(changed: Iterable[dict[str, int]]) -> tuple[list[list[Any]], dict[int, int]]:
-    """What buckets change by, as ``[fields, amounts]``, and the place of each by its ``id``: many buckets change by the
-    same. As many to add as to take back is no change."""
-    columns: list[list[Any]] = []
-    places: dict[int, int] = {}
-    for amounts in changed:
-        if id(amounts) not in places:
-            kept = amounts
-            if 0 in amounts.values():
-                kept = {field: amount for field, amount in amounts.items() if amount}
-            columns.append([list(kept), list(kept.values())])
-            places[id(amounts)] = len(columns)  # counted as Lua counts, from one
-    return columns, places
+def _packed(amounts: dict[str, int]) -> bytes | None:
+    """What a bucket changes by, as stored; ``None`` for nothing. As many to add as to take back is no change."""
+    if 0 in amounts.values():
+        amounts = {field: amount for field, amount in amounts.items() if amount}
+    return msgspec.msgpack.encode(amounts) if amounts else None
 
 
 def _flat(pairs: Iterable[tuple[object, object]]) -> Iterator[object]:

@@ -29,6 +29,7 @@ from services.metrics.delta import Delta
 from services.metrics.position import Position
 from services.metrics.store import Fenced, MemoryStore, RedisStore, Store
 from services.state import client
+from tests.support.bucket import held
 
 AT_US = 1_800_000_000_000_000
 EXPIRES_S = AT_US // 1_000_000 + 3_600_000_000
@@ -148,9 +149,9 @@ async def test_redis_holds_counters_lists_and_the_outbox_where_readers_look(redi
     following = position.after(None, AT_US)
     await store.apply(0, position, following, delta(2))
     key = bucket_key(0, "1h", 1_799_999_200, "all")
-    assert await redis.hgetall(key) == {b"c": b"2"}
+    assert await held(redis, key) == {"c": 2}
     assert await redis.expiretime(key) == EXPIRES_S
-    assert await redis.hgetall(gauge_key(0, "all")) == {b"b": b"1"}
+    assert await held(redis, gauge_key(0, "all")) == {"b": 1}
     assert await redis.zrange(timers_key(0, TimerState.RUNNING), 0, -1, withscores=True) == [
         (b"zendesk\x1f1\x1ffirst_response\x1f", float(AT_US))
     ]
@@ -181,10 +182,97 @@ async def test_a_bucket_of_thousands_of_fields_adds_up_and_one_that_is_emptied_l
         await store.apply(0, position, following, changes)
         position = following
         if following.step == 2:
-            held = await redis.hgetall(key)
-            assert len(held) == 2501
-            assert held[b"Rx2499"] == b"%d" % (2 * (2499 % 7 + 2**51 // 4))
-    assert list(await redis.hgetall(key)) == [b"@"], "readers that kept it are told that it changed"
+            fields = await held(redis, key)
+            assert len(fields) == 2501
+            assert fields["Rx2499"] == 2 * (2499 % 7 + 2**51 // 4)
+    assert list(await held(redis, key)) == ["@"], "readers that kept it are told that it changed"
+    assert await redis.expiretime(key) == EXPIRES_S
+    await redis.aclose()
+
+
+HOUR = ("1h", 1_799_999_200, "all")
+HOUR_IS_OVER_US = AT_US + 2 * 3600 * SECOND_US
+
+
+async def stepped(store: Store, position: Position, amounts: dict[str, int], at_us: int = AT_US) -> Position:
+    """One step that changes one bucket."""
+    following = position.after(None, at_us)
+    await store.apply(0, position, following, Delta(buckets={HOUR: amounts}, expires={HOUR: EXPIRES_S}))
+    return following
+
+
+async def test_a_bucket_that_outgrows_a_string_goes_on_as_a_hash_with_the_same_sums_and_the_same_end(
+    redis_db: str,
+) -> None:
+    redis: Any = client.writer(redis_db)
+    store, key = RedisStore(redis), bucket_key(0, *HOUR)
+    position = await stepped(store, await store.claim(0), {"c": 1, "cu": -7})
+    assert await redis.type(key) == b"string"
+    sums = {"c": 1, "cu": -7}
+    for cell in range(200):
+        position = await stepped(store, position, {"c": 1, f"Rx{cell}": 2**51 // 4})
+        sums |= {"c": sums["c"] + 1, f"Rx{cell}": 2**51 // 4}
+        assert await redis.strlen(key) <= 512 if await redis.type(key) == b"string" else True
+        assert await redis.expiretime(key) == EXPIRES_S
+    assert await redis.type(key) == b"hash", "what is written for an event does not grow with the bucket"
+    assert await held(redis, key) == sums
+    await stepped(store, position, {field: -amount for field, amount in sums.items()})
+    assert await redis.exists(key) == 0, "counters at zero are not kept"
+    await redis.aclose()
+
+
+async def test_what_cancels_out_leaves_no_bucket(redis_db: str) -> None:
+    redis: Any = client.writer(redis_db)
+    store = RedisStore(redis)
+    position = await stepped(store, await store.claim(0), {"c": 0})
+    await store.apply(0, position, position.after(None, AT_US), Delta(gauge={"all": {"b": 0, "bo": 0}}))
+    assert await redis.keys("dp:*:k:*") == []
+    await redis.aclose()
+
+
+async def test_a_large_bucket_stays_a_string_while_most_of_it_changes_at_once(redis_db: str) -> None:
+    redis: Any = client.writer(redis_db)
+    store, key = RedisStore(redis), bucket_key(0, *HOUR)
+    position, many = await store.claim(0), {f"Rx{cell}": 300 for cell in range(500)}
+    for _ in range(3):
+        position = await stepped(store, position, many)
+    assert await redis.type(key) == b"string"
+    assert await held(redis, key) == dict.fromkeys(many, 900)
+    await stepped(store, position, {"c": 1})
+    assert await redis.type(key) == b"hash"
+    assert await held(redis, key) == {**dict.fromkeys(many, 900), "c": 1}
+    assert await redis.expiretime(key) == EXPIRES_S
+    await redis.aclose()
+
+
+async def test_a_bucket_that_an_older_worker_left_as_a_hash_is_added_to(redis_db: str) -> None:
+    redis: Any = client.writer(redis_db)
+    store, key = RedisStore(redis), bucket_key(0, *HOUR)
+    await redis.hset(key, mapping={"c": 5, "cu": 9})
+    await redis.expireat(key, EXPIRES_S)
+    await stepped(store, await store.claim(0), {"c": 1, "cu": -9})
+    assert await held(redis, key) == {"c": 6}
+    assert await redis.expiretime(key) == EXPIRES_S
+    await redis.aclose()
+
+
+@pytest.mark.parametrize("cells", [1, 300])
+async def test_every_change_after_its_end_gives_a_bucket_another_version(redis_db: str, cells: int) -> None:
+    redis: Any = client.writer(redis_db)
+    store, key = RedisStore(redis), bucket_key(0, *HOUR)
+    amounts = {f"Rx{cell}": 1 for cell in range(cells)}
+    position = await stepped(store, await store.claim(0), amounts, HOUR_IS_OVER_US)
+    assert "@" not in await held(redis, key), "nobody can have kept it before it was over"
+    versions = set()
+    for change in (amounts, {"c": 1}, {"c": 1}, {"c": -2}):
+        position = await stepped(store, position, change, HOUR_IS_OVER_US)
+        fields = await held(redis, key)
+        versions.add(fields.pop("@"))
+    assert len(versions) == 4
+    assert fields == dict.fromkeys(amounts, 2)
+    for _ in range(2):
+        position = await stepped(store, position, dict.fromkeys(amounts, -1), HOUR_IS_OVER_US)
+    assert list(await held(redis, key)) == ["@"]
     assert await redis.expiretime(key) == EXPIRES_S
     await redis.aclose()
 
@@ -204,7 +292,7 @@ async def test_a_step_whose_answer_was_lost_is_asked_for_again_and_done_once(red
     store._apply = loses_the_first_answer
     await store.apply(0, position, position.after(None, AT_US), delta())
     assert calls == [b"done", b"applied"]
-    assert await redis.hgetall(gauge_key(0, "all")) == {b"b": b"1"}
+    assert await held(redis, gauge_key(0, "all")) == {"b": 1}
     await redis.aclose()
 
 

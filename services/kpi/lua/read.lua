@@ -4,21 +4,18 @@
 -- `known` has a 1 for every bucket that the caller has and `versions` their versions where they have one, ARGV[4] as
 -- in wanted.lua. Answers the life and the clock of the partition and, for each row, {place, fields, place, fields, …} of
 -- what the caller lacks. Every key lies in the slot of KEYS[1].
-local call, byte = redis.call, string.byte
 local life, clock_us = unpack(call('HMGET', KEYS[1], 'life', 'clock_us'))
 life = life or ''
 local prefix, buckets = ARGV[1], cmsgpack.unpack(ARGV[2])
-counts['@'] = true
 local function fields(key)
-  local found = call('HGETALL', key)
-  if #wanted == 0 then
-    return found
-  end
+  local found, version = held(key)
   local chosen, size = {}, 0
-  for at = 1, #found, 2 do
-    local field = found[at]
+  if version then
+    chosen[1], chosen[2], size = '@', version, 2
+  end
+  for field, amount in pairs(found) do
     if counts[field] then
-      chosen[size + 1], chosen[size + 2] = field, found[at + 1]
+      chosen[size + 1], chosen[size + 2] = field, amount
       size = size + 2
     end
   end
@@ -34,7 +31,7 @@ for number, row in ipairs(cmsgpack.unpack(ARGV[3])) do
   for place = 1, #buckets do
     local key = prefix .. buckets[place] .. segment
     if byte(known, place) == 49 then
-      if call('HGET', key, '@') ~= (versions[tostring(place)] or false) then
+      if version_of(key) ~= (versions[tostring(place)] or false) then
         lacking[#lacking + 1] = place
         lacking[#lacking + 1] = fields(key)
       end

@@ -2,23 +2,19 @@
 -- KEYS[1] position; ARGV[1] what the keys of this partition's buckets begin with, ARGV[2] (MessagePack) of each bucket
 -- what follows, up to its segment, ARGV[3] (MessagePack) the segments, ARGV[4] as in wanted.lua. Answers a flat
 -- list of fields and amounts for each segment. Every key lies in the slot of KEYS[1].
-local call = redis.call
 local prefix, buckets = ARGV[1], cmsgpack.unpack(ARGV[2])
-counts['@'] = false
 local answer = {}
 for number, segment in ipairs(cmsgpack.unpack(ARGV[3])) do
   local total, fields = {}, {}
   for place = 1, #buckets do
-    local found = call('HGETALL', prefix .. buckets[place] .. segment)
-    for at = 1, #found, 2 do
-      local field = found[at]
+    for field, amount in pairs((held(prefix .. buckets[place] .. segment))) do
       if counts[field] then
         local sum = total[field]
         if sum then
-          total[field] = sum + found[at + 1]
+          total[field] = sum + amount
         else
           fields[#fields + 1] = field
-          total[field] = found[at + 1] + 0
+          total[field] = amount + 0
         end
       end
     end

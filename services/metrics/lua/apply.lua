@@ -1,14 +1,89 @@
 -- One batch, all or nothing. Refused unless the partition is where the worker left it.
 -- KEYS[1] position; ARGV[1] epoch, ARGV[2] step, ARGV[3] id of this step, ARGV[4] the changes (MessagePack),
 -- ARGV[5…] the packed values that the changes name by their place: cmsgpack does not know binary strings.
+-- A row of `changes.add` are the buckets of one start: what their keys begin with, when they end (false: never), whether
+-- they are over, and for each what follows in its key and the place of what it changes by.
 local call = redis.call
 local MOST = 1000 -- values that unpack puts on Lua's stack at once
+-- A bucket is one packed string as long as it has at most so many bytes, or at most so many times those of what it changes
+-- by. What outgrows that becomes a hash, for good: what is written for an event must not grow with its buckets.
+local SMALL, SHARE = 512, 4
+
+-- What buckets change by, unpacked once however many change by it.
+local amounts = setmetatable({}, {__index = function(known, place)
+  local found = cmsgpack.unpack(ARGV[place])
+  known[place] = found
+  return found
+end})
 -- Redis writes Lua's numbers as fractions of 17 digits, which is slow. Most sums are small and come again and again.
 local written = setmetatable({}, {__index = function(known, number)
   local text = string.format('%d', number)
   known[number] = text
   return text
 end})
+
+-- Adds to a bucket that is a hash: `changed` are amounts by field. What is zero then is not kept.
+local function added_to_hash(key, version, changed)
+  local fields, sums, gone = {}, {}, {}
+  for field in pairs(changed) do
+    fields[#fields + 1] = field
+  end
+  for from = 1, #fields, MOST do
+    local till = math.min(from + MOST - 1, #fields)
+    local stood = call('HMGET', key, unpack(fields, from, till))
+    for at = from, till do
+      local before, sum = stood[at - from + 1], changed[fields[at]]
+      if before then
+        sum = sum + before
+      end
+      if sum ~= 0 then
+        sums[#sums + 1] = fields[at]
+        sums[#sums + 1] = written[sum]
+      elseif before then
+        gone[#gone + 1] = fields[at]
+      end
+    end
+  end
+  if version ~= '' then
+    sums[#sums + 1] = '@'
+    sums[#sums + 1] = string.sub(version, 2)
+  end
+  for from = 1, #sums, 2 * MOST do -- before anything goes: a bucket that was empty for a moment would never end
+    call('HSET', key, unpack(sums, from, math.min(from + 2 * MOST - 1, #sums)))
+  end
+  for from = 1, #gone, MOST do
+    call('HDEL', key, unpack(gone, from, math.min(from + MOST - 1, #gone)))
+  end
+end
+
+-- Adds to a bucket that is there.
+local function added(key, expires, version, changed, size)
+  if call('TYPE', key).ok == 'hash' then
+    return added_to_hash(key, version, changed)
+  end
+  local held = call('GET', key)
+  if string.byte(held) == 64 then -- it has a version, which stays or is replaced
+    version = version ~= '' and version or string.sub(held, 1, 13)
+    held = string.sub(held, 14)
+  end
+  local sums = cmsgpack.unpack(held)
+  for field, amount in pairs(changed) do
+    local sum = (sums[field] or 0) + amount
+    sums[field] = sum ~= 0 and sum or nil
+  end
+  local packed = version .. cmsgpack.pack(sums)
+  if next(sums) == nil and version == '' then
+    call('DEL', key)
+  elseif #packed <= math.max(SMALL, SHARE * size) then
+    call('SET', key, packed, 'KEEPTTL')
+  else
+    call('DEL', key)
+    added_to_hash(key, version, sums)
+    if expires then
+      call('EXPIREAT', key, expires)
+    end
+  end
+end
 
 local epoch, step, applied = unpack(call('HMGET', KEYS[1], 'epoch', 'step', 'applied'))
 if epoch ~= ARGV[1] then
@@ -34,39 +109,20 @@ for _, change in ipairs(changes.push) do
     call('RPUSH', change[1], ARGV[change[at]])
   end
 end
-for _, change in ipairs(changes.add) do
-  local key, column = change[1], changes.columns[change[4]]
-  local fields, amounts = column[1], column[2]
-  local found, sums, size, gone = false, {}, 0, {}
-  for from = 1, #fields, MOST do
-    local till = math.min(from + MOST - 1, #fields)
-    local stood = call('HMGET', key, unpack(fields, from, till))
-    for at = from, till do
-      local before = stood[at - from + 1]
-      local sum = amounts[at]
-      if before then
-        found, sum = true, sum + before
-      end
-      if sum ~= 0 then
-        size = size + 2
-        sums[size - 1], sums[size] = fields[at], written[sum]
-      elseif before then
-        gone[#gone + 1] = fields[at]
-      end
+for _, place in ipairs(changes.add) do
+  local prefix, expires = place[1], place[2]
+  local version = place[3] and '@' .. string.sub(ARGV[3], 1, 12) or '' -- over, so that readers may keep it
+  for at = 4, #place, 2 do
+    local key, packed = prefix .. place[at], ARGV[place[at + 1]]
+    local new
+    if expires then
+      new = call('SET', key, version .. packed, 'NX', 'EXAT', expires)
+    else
+      new = call('SET', key, version .. packed, 'NX')
     end
-  end
-  if change[3] then -- over, so that readers may keep it: a new version
-    size = size + 2
-    sums[size - 1], sums[size] = '@', string.sub(ARGV[3], 1, 12)
-  end
-  for from = 1, size, 2 * MOST do -- before anything goes: a bucket that was empty for a moment would never end
-    call('HSET', key, unpack(sums, from, math.min(from + 2 * MOST - 1, size)))
-  end
-  for from = 1, #gone, MOST do
-    call('HDEL', key, unpack(gone, from, math.min(from + MOST - 1, #gone)))
-  end
-  if change[2] ~= '' and not found then -- what was there before is known to end
-    call('EXPIREAT', key, change[2])
+    if not new then
+      added(key, expires, version, amounts[place[at + 1]], #packed)
+    end
   end
 end
 for _, change in ipairs(changes.zrem) do
