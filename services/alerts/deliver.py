@@ -32,11 +32,14 @@ from services.alerts.message import Gathered, Message, Notice, Over, Trial
 from services.alerts.notify.channels import Channel
 from services.alerts.store import AlertStore, Claim, Member, Queue, Settlement, Store
 
-LEASE_US: Final = 120_000_000
-"""More than the longest attempt may take: a message that is due again was not being sent."""
+LEASE_US: Final = 10_000_000
+"""How long the messages of a worker that was killed are held. While one is sent its lease is renewed, so only a worker
+that stands still for longer has its messages sent by another one, under the same ids."""
+RENEW_S: Final = 2.5
 AT_ONCE: Final = 4
 """Messages on their way to one receiver at a time, each about another alert."""
 _LOOK_S: Final = 0.5
+_AGAIN_S: Final = 0.5
 
 Met = Callable[[Sequence[AlertEvent]], Awaitable[frozenset[str]]]
 """Which of these events (by id) are about something that is no longer so. May raise ``NotNow``."""
@@ -74,34 +77,77 @@ class Deliverer:
         self._rate = rate
         self._met = met
         self._jitter = jitter
+        self._under_way: dict[str, Claim] = {}
         self._log: BoundLogger = structlog.get_logger("deliver").bind(receiver=receiver)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop``; then it finishes the attempts that are under way. A message that is due again after a
         crash keeps its id."""
-        await asyncio.gather(*(self._lane(stop) for _ in range(AT_ONCE)))
+        # One loop asks for all: lanes that each ask for themselves ask in vain most of the time.
+        async with asyncio.TaskGroup() as tasks:
+            renewing = tasks.create_task(self._renewing())
+            under_way: set[asyncio.Task[None]] = set()
+            while not stop.is_set():
+                claim = await self._claimed() if len(under_way) < AT_ONCE else None
+                if claim is not None:
+                    task = tasks.create_task(self._carried(claim, stop))
+                    under_way.add(task)
+                    task.add_done_callback(under_way.discard)
+                    continue
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.wake.wait(), _LOOK_S)
+                self.wake.clear()
+            if under_way:
+                await asyncio.wait(under_way)
+            renewing.cancel()
 
     async def once(self) -> bool:
         """Deals with the next message that is due; False when there is none."""
         claim = await self._queue.claim(self._receiver, self._now_us(), LEASE_US, self._rate)
         if claim is None:
             return False
-        done = await self._dealt_with(claim)
-        if await self._queue.settle(claim, done, self._now_us()):
-            self._told(done)
-        self.wake.set()  # the next message about the same alert waited for this one
+        await self._written(claim, await self._dealt_with(claim))
         return True
 
-    async def _lane(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                if await self.once():
-                    continue
-            except NotNow as wait:
-                self._log.warning("delivery_waits", why=wait.what)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.wake.wait(), _LOOK_S)
-            self.wake.clear()
+    async def _claimed(self) -> Claim | None:
+        try:
+            return await self._queue.claim(self._receiver, self._now_us(), LEASE_US, self._rate)
+        except NotNow as wait:
+            self._log.warning("delivery_waits", why=wait.what)
+            return None
+
+    async def _carried(self, claim: Claim, stop: asyncio.Event) -> None:
+        """One message from its claim to its settlement. What cannot be read before sending waits for the end of its
+        lease; what was sent is written down as soon as that is possible, or it would be sent again."""
+        self._under_way[claim.lease] = claim
+        try:
+            done = await self._dealt_with(claim)
+            while True:
+                try:
+                    return await self._written(claim, done)
+                except NotNow as wait:
+                    self._log.warning("settlement_waits", why=wait.what)
+                    if stop.is_set():
+                        return None
+                await asyncio.sleep(_AGAIN_S)
+        except NotNow as wait:
+            self._log.warning("delivery_waits", why=wait.what)
+        finally:
+            del self._under_way[claim.lease]
+            self.wake.set()  # the next message about the same alert waited for this one
+
+    async def _written(self, claim: Claim, done: Settlement) -> None:
+        if await self._queue.settle(claim, done, self._now_us()):
+            self._told(done)
+
+    async def _renewing(self) -> None:
+        """Keeps the leases of what is under way, until it is cancelled."""
+        while True:
+            await asyncio.sleep(RENEW_S)
+            if self._under_way:
+                # When it cannot be done, nobody else can take anything either.
+                with suppress(NotNow):
+                    await self._queue.renew(self._receiver, self._under_way.values(), self._now_us(), LEASE_US)
 
     async def _dealt_with(self, claim: Claim) -> Settlement:
         message = claim.delivery

@@ -77,7 +77,7 @@ def digest(digest_id: str) -> str:
 
 def delivery(delivery_id: str) -> str:
     """Hash: ``json`` (the delivery), ``event`` (the body), ``digest`` (while it is gathered in that one), ``flying``
-    (from claim to settlement)."""
+    (from claim to settlement: the token of whoever took it last)."""
     return f"{PREFIX}delivery:{delivery_id}"
 
 

@@ -42,7 +42,7 @@ class MemoryStore:
         self._retry_us: dict[str, int] = {}
         self._sent_us: dict[str, int] = {}
         self._gather_us: dict[str, int] = {}
-        self._flying: set[str] = set()
+        self._flying: dict[str, str] = {}
         self._digests: dict[str, list[str]] = {}
         self._gathered: dict[str, str] = {}
         self._holding: dict[tuple[str, str], str] = {}
@@ -195,16 +195,24 @@ class MemoryStore:
         self._leases[delivery.receiver, delivery.alert_id] = (lease, at_us + lease_us)
         self._due_us.pop(delivery.delivery_id, None)
         self._retry_us[delivery.delivery_id] = at_us + lease_us
-        self._flying.add(delivery.delivery_id)
+        self._flying[delivery.delivery_id] = lease
         return Claim(delivery, self._bodies[delivery.delivery_id], lease, again)
+
+    async def renew(self, receiver: str, claims: Collection[Claim], at_us: int, lease_us: int) -> None:
+        for claim in claims:
+            delivery_id, place = claim.delivery.delivery_id, (receiver, claim.delivery.alert_id)
+            holder = self._leases.get(place, (claim.lease, 0))[0]
+            if self._flying.get(delivery_id) == claim.lease == holder:
+                self._leases[place] = (claim.lease, at_us + lease_us)
+                self._retry_us[delivery_id] = at_us + lease_us
 
     async def settle(self, claim: Claim, done: Settlement, at_us: int) -> bool:
         after = done.after
-        holder = self._leases.get((after.receiver, after.alert_id))
-        if holder is None or holder[0] != claim.lease:
+        if self._flying.get(after.delivery_id) != claim.lease:
             return False
-        del self._leases[after.receiver, after.alert_id]
-        self._flying.discard(after.delivery_id)
+        if self._leases.get((after.receiver, after.alert_id), ("", 0))[0] == claim.lease:
+            del self._leases[after.receiver, after.alert_id]
+        del self._flying[after.delivery_id]
         self._queue[after.delivery_id] = after
         if done.unsent:
             self._sent_us.pop(after.delivery_id, None)

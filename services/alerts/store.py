@@ -40,8 +40,8 @@ _json: Final = msgspec.json.Encoder()
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A message that is ours to send until the lease ends. ``body`` is the AlertEvent as JSON, empty where it is about
-    no single alert. ``again``: somebody who died perhaps sent it already."""
+    """A message that is ours to send until the lease ends and somebody else takes it. ``body`` is the AlertEvent as
+    JSON, empty where it is about no single alert. ``again``: somebody who died perhaps sent it already."""
 
     delivery: Delivery
     body: bytes
@@ -122,8 +122,12 @@ class Queue(Protocol):
         Never two messages of one alert to one receiver at a time. When messages come faster than ``rate``, they are
         gathered, and what is taken is a digest of them. What was perhaps sent is never gathered."""
 
+    async def renew(self, receiver: str, claims: Collection[Claim], at_us: int, lease_us: int) -> None:
+        """What is still on its way stays ours for ``lease_us`` from now, unless somebody else took it."""
+
     async def settle(self, claim: Claim, done: Settlement, at_us: int) -> bool:
-        """Writes down how the attempt ended. False when the lease had ended."""
+        """Writes down how the attempt ended. False when somebody else took the message after the lease had ended, and
+        when it is settled already."""
 
     async def members(self, digest_id: str) -> list[Member]:
         """The messages that the digest still holds, the oldest first."""
@@ -203,9 +207,9 @@ class RedisStore:
     def __init__(self, writer: Redis, reader: Redis) -> None:
         self._writer: Any = writer  # redis-py's stubs return unions of all that any option could give
         self._reader: Any = reader
-        self._transition, self._claim, self._settle, self._prune, self._resend = (
+        self._transition, self._claim, self._renew, self._settle, self._prune, self._resend = (
             writer.register_script((LUA / f"{name}.lua").read_text())
-            for name in ("transition", "claim", "settle", "prune", "resend")
+            for name in ("transition", "claim", "renew", "settle", "prune", "resend")
         )
 
     async def newest(self, fingerprint: str) -> Alert | None:
@@ -317,6 +321,11 @@ class RedisStore:
                 args=[keys.PREFIX, receiver, at_us, lease_us, lease, *limits],
             )
         return Claim(_delivery.decode(found[0]), found[1], lease, bool(found[2])) if found else None
+
+    async def renew(self, receiver: str, claims: Collection[Claim], at_us: int, lease_us: int) -> None:
+        held = [part for one in claims for part in (one.delivery.delivery_id, one.delivery.alert_id, one.lease)]
+        with away():
+            await self._renew(keys=[keys.retry(receiver)], args=[keys.PREFIX, receiver, at_us, lease_us, *held])
 
     async def settle(self, claim: Claim, done: Settlement, at_us: int) -> bool:
         after = done.after

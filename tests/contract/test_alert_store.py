@@ -192,6 +192,43 @@ async def test_a_message_is_claimed_once_until_its_lease_ends(store: Store) -> N
     assert await store.claim("chat", AT_US, LEASE_US) is not None
 
 
+async def test_what_was_sent_is_written_down_after_its_lease_ended_if_nobody_took_it_meanwhile(store: Store) -> None:
+    await fired(store, "5158", "pager")
+    claim = await store.claim("pager", AT_US, 1)
+    assert claim is not None
+    done = Settlement(replace(claim.delivery, state=DeliveryState.DELIVERED), told=True)
+    assert await store.settle(claim, done, AT_US + LEASE_US)
+    assert not await store.settle(claim, done, AT_US + LEASE_US), "once"
+    assert await store.claim("pager", AT_US + 2 * LEASE_US, LEASE_US) is None
+    assert await store.pending() == 0
+
+
+async def test_a_message_that_is_still_on_its_way_is_nobody_elses(store: Store) -> None:
+    alert = await fired(store, "5158", "pager")
+    claim = await store.claim("pager", AT_US, 40_000)
+    assert claim is not None
+    breach = decided(alert, SlaKind.BREACHED, 2)
+    assert await store.apply(breach, messages(breach, "pager"))
+    await store.renew("pager", [claim], AT_US, LEASE_US)
+    assert await store.claim("pager", AT_US + LEASE_US - 1, LEASE_US) is None
+    assert await store.settle(claim, Settlement(replace(claim.delivery, state=DeliveryState.DELIVERED)), AT_US)
+    following = await store.claim("pager", AT_US, LEASE_US)
+    assert following is not None
+    assert (following.delivery.transition, following.again) == ("breached", False)
+
+
+async def test_who_lost_a_message_to_another_cannot_renew_it(store: Store) -> None:
+    await fired(store, "5158", "pager")
+    claim = await store.claim("pager", AT_US, 40_000)
+    assert claim is not None
+    async with asyncio.timeout(10):
+        while (again := await store.claim("pager", AT_US + 40_000, LEASE_US)) is None:
+            await asyncio.sleep(0.01)
+    await store.renew("pager", [claim], AT_US, 10 * LEASE_US)
+    assert await store.next_due_us("pager") == AT_US + 40_000 + LEASE_US
+    assert await store.settle(again, Settlement(replace(claim.delivery, state=DeliveryState.DELIVERED)), AT_US)
+
+
 async def test_messages_of_one_alert_go_to_a_receiver_one_after_the_other(store: Store) -> None:
     alert = await fired(store, "5158", "pager")
     await fired(store, "9", "pager")

@@ -11,9 +11,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas.alert import AlertEvent, AlertState
+from schemas.failure import NotNow
 from schemas.instant import from_datetime
 from schemas.sla import SlaKind
-from services.alerts import delivery, route, state
+from services.alerts import deliver, delivery, route, state
 from services.alerts.alerting import Alerting
 from services.alerts.deliver import LEASE_US, Deliverer
 from services.alerts.delivery import Delivered, DeliveryState, Kind, Outcome, Rate, Refused, Retry
@@ -304,6 +305,86 @@ async def test_a_receiver_that_stalls_delays_nobody_else(desk: Desk) -> None:
     stop.set()
     never.set()
     await asyncio.gather(*running)
+
+
+async def test_what_a_receiver_takes_long_over_is_sent_once_and_what_a_dead_worker_held_soon_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "RENEW_S", 0.02)
+    slow = asyncio.Event()
+
+    async def stalls(message: Message) -> None:
+        desk.now_us += LEASE_US - 1
+        await slow.wait()
+
+    first, second = Heard(before=stalls), Heard()
+    await desk.happens(SlaKind.BREACHED, "1")
+    stop = asyncio.Event()
+    running = asyncio.create_task(desk.deliverer(first).run(stop))
+
+    async def due_us() -> int | None:
+        return await desk.store.next_due_us("leads")
+
+    async def renewed() -> bool:
+        return await due_us() == AT_US + 2 * LEASE_US - 1
+
+    await eventually(renewed, "its lease is renewed while the receiver thinks")
+    assert not await desk.deliverer(second).once(), "nobody else sends it meanwhile"
+    running.cancel()  # as by a kill: nothing is written down
+    await asyncio.gather(running, return_exceptions=True)
+    assert await due_us() == AT_US + 2 * LEASE_US - 1
+    assert LEASE_US <= 10 * SECOND, "so long is the next message about that alert held at most"
+
+
+async def test_what_was_sent_while_redis_went_away_is_written_down_when_it_is_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "_AGAIN_S", 0.01)
+    settle, refused = desk.store.settle, 3
+
+    async def away(*arguments: Any) -> bool:
+        nonlocal refused
+        refused -= 1
+        if refused >= 0:
+            raise NotNow("Redis does not answer")
+        return await settle(*arguments)
+
+    monkeypatch.setattr(desk.store, "settle", away)
+    await desk.happens(SlaKind.BREACHED, "1")
+    channel, stop = Heard(), asyncio.Event()
+    running = asyncio.create_task(desk.deliverer(channel).run(stop))
+
+    async def settled() -> bool:
+        return await desk.store.pending() == 0
+
+    await eventually(settled, "it is written down")
+    stop.set()
+    await running
+    assert await desk.states() == {"delivered": 1}
+    assert len(channel.got) == 1
+
+
+async def test_a_queue_is_asked_little_more_often_than_it_has_messages(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, asked = desk.store.claim, 0
+
+    async def counted(*arguments: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return await claim(*arguments)
+
+    monkeypatch.setattr(desk.store, "claim", counted)
+    channel, stop = Heard(), asyncio.Event()
+    deliverer = desk.deliverer(channel)
+    running = asyncio.create_task(deliverer.run(stop))
+    for number in range(50):
+        await desk.happens(SlaKind.BREACHED, str(number))
+        deliverer.wake.set()
+        await eventually(lambda want=number + 1: len(channel.got) == want, "it is sent")  # type: ignore[misc]
+    stop.set()
+    await running
+    assert asked < 50 * 4, "its own claim, one in vain, and one after it was settled"
 
 
 async def test_an_end_is_told_to_who_perhaps_heard_of_the_beginning(desk: Desk) -> None:

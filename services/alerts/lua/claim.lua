@@ -18,10 +18,11 @@ local function held(alert_id)
 end
 
 local function taken(delivery_id, alert_id)
-  redis.call('SET', lease(alert_id), ARGV[5], 'PX', math.ceil(ARGV[4] / 1000))
+  -- A second more than the message has, which so is due first: nothing about its alert overtakes it.
+  redis.call('SET', lease(alert_id), ARGV[5], 'PX', math.ceil(ARGV[4] / 1000) + 1000)
   redis.call('ZREM', KEYS[1], delivery_id)
   redis.call('ZADD', KEYS[2], until_us, delivery_id)
-  redis.call('HSET', prefix .. 'delivery:' .. delivery_id, 'flying', '1')
+  redis.call('HSET', prefix .. 'delivery:' .. delivery_id, 'flying', ARGV[5])
 end
 
 local function heard(delivery)
@@ -46,7 +47,7 @@ for _, delivery_id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, '
         end
       end
       taken(delivery_id, delivery.alert_id)
-      return {found[1], found[2] or '', found[3] or ''}
+      return {found[1], found[2] or '', found[3] and '1' or ''}
     end
   end
 end

@@ -1,13 +1,13 @@
--- Writes down how an attempt ended, if the lease is still ours; for a digest also what became of its messages.
+-- Writes down how an attempt ended, if nobody else took the message; for a digest also what became of its messages.
 -- KEYS: 1 due  2 retry  3 sent  4 gathered (alert -> digest)  5 pending  6 settled
 -- ARGV: 1 prefix  2 receiver  3 delivery id  4 alert id  5 lease token  6 delivery  7 next_us or ''  8 now_us
 --       9 '1' when the next attempt must be the same message  10 '1' when nothing was sent
 --       11 '1' when the receiver heard of the alert  12 handle or ''  13 '1' when it ended the alert
 --       14… of each message of a digest: its id, alert id, delivery or '' (goes on), '1' when heard, '1' when it ends
--- Returns 1, or 0 when another worker has the lease.
+-- Returns 1, or 0 when another worker has the message, or settled it.
 local prefix, receiver, delivery_id, alert_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local lease = prefix .. 'lease:' .. receiver .. ':' .. alert_id
-if redis.call('GET', lease) ~= ARGV[5] then return 0 end
+if redis.call('HGET', prefix .. 'delivery:' .. delivery_id, 'flying') ~= ARGV[5] then return 0 end
 
 -- A digest that opened one incident for all its alerts is over when the last of them has ended, or is told of alone.
 local function ended(alert)
@@ -36,7 +36,7 @@ local function heard(alert, ends, alone)
   if string.sub(handle, 1, 7) == 'digest:' then redis.call('SADD', prefix .. 'open:' .. string.sub(handle, 8), alert) end
 end
 
-redis.call('DEL', lease)
+if redis.call('GET', lease) == ARGV[5] then redis.call('DEL', lease) end
 redis.call('HSET', prefix .. 'delivery:' .. delivery_id, 'json', ARGV[6])
 redis.call('HDEL', prefix .. 'delivery:' .. delivery_id, 'flying')
 if ARGV[10] == '1' then redis.call('ZREM', KEYS[3], delivery_id) end

@@ -25,7 +25,7 @@ from services.config.receiver import PagerDutyReceiver
 SUMMARY: Final = 1_024
 _AT_ONCE: Final = 8
 _LONGEST_S: Final = 60.0
-"""Of one attempt at a digest; well below the lease of a message."""
+"""Of one attempt at a digest. Its lease is renewed meanwhile."""
 _REMEMBERED: Final = 50
 """Messages that failed half-way whose events are remembered."""
 _ACTION: Final = {
