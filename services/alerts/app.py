@@ -22,6 +22,7 @@ from services.alerts.api import (
     configuration,
     deliveries,
     explain,
+    forecast,
     kpis,
     oncall,
     receivers,
@@ -33,6 +34,7 @@ from services.alerts.api import (
 )
 from services.alerts.api.dependencies import GUARDS, Context, Streams
 from services.alerts.feed import Feed
+from services.alerts.forecast.forecaster import Forecaster
 from services.alerts.measures import Transitions
 from services.alerts.memories import Memories
 from services.alerts.rulebook import RuleBook
@@ -97,6 +99,7 @@ def build(
         memories=Memories(writer, reader),
         sight=Sight(found),
         recomputes=Recomputes(writer, reader),
+        forecasts=Forecaster(document, found),
         timers=TimerList(reader, partitions),
         tickets=Tickets(reader, partitions),
         streams=Streams(most=stream.MAX_STREAMS),
@@ -113,6 +116,7 @@ def build(
     app.include_router(deliveries.router, dependencies=GUARDS)
     app.include_router(receivers.router, dependencies=GUARDS)
     app.include_router(oncall.router, dependencies=GUARDS)
+    app.include_router(forecast.router, dependencies=GUARDS)
     app.include_router(rules.router, dependencies=GUARDS)
     app.include_router(recompute.router, dependencies=GUARDS)
     app.include_router(configuration.router, dependencies=GUARDS)
@@ -127,6 +131,7 @@ def follow(app: FastAPI, document: Document) -> None:
     parts: Context = app.state.context
     parts.alerting.follow(document)
     parts.rules.follow(document)
+    parts.forecasts.follow(document)
     parts.kpis.kept = resolutions(document.windows_s.values())
     app.state.context = replace(parts, document=document)
 

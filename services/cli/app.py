@@ -9,6 +9,7 @@ from services.cli import (
     dlq,
     doctor,
     explain,
+    forecast,
     normalise,
     oncall,
     receivers,
@@ -49,6 +50,7 @@ app.command("explain")(explain.explain)
 app.command("recompute")(recompute.recompute)
 app.add_typer(receivers.commands, name="receivers")
 app.command("oncall")(oncall.oncall)
+app.command("forecast")(forecast.forecast)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 app.command("version")(version.version)

@@ -18,11 +18,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from schemas.sla import SlaMetric
 from schemas.ticket import Priority, Status
 from services.config.duration import percent, seconds
+from services.config.forecast import ForecastChoices
 from services.config.receiver import Receiver, Url
 from services.config.rule import AnyRule, cut_problem
 from services.config.rule import problems as rule_problems
 from services.config.schedule import EscalationStep, Quiet, Schedule, Somebody
 from services.config.schedule import problems as schedule_problems
+from services.config.segment import problem as segment_problem
 
 _RULE_PLACE = re.compile(r"^rules\[\d+\](?:\.[a-z_]+(?:\[\d+\])?)*(?=: )")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -183,6 +185,7 @@ class Document(_Part):
     windows: tuple[Duration, ...] = Field(("15m", "1h", "24h", "7d", "28d"), min_length=1)
     kpis: KpiChoices = KpiChoices()
     retention: Retention = Retention()
+    forecast: ForecastChoices = ForecastChoices()
     rules: tuple[AnyRule, ...] = Field((), max_length=500)
     receivers: dict[Name, Receiver] = {}
     people: dict[Name, Somebody] = {}
@@ -198,6 +201,13 @@ class Document(_Part):
         known = ", ".join(self.calendars) or "none"
         if self.business_calendar is not None and self.business_calendar not in self.calendars:
             problems.append(f"business_calendar: no calendar '{self.business_calendar}' (there is: {known})")
+        if self.forecast.calendar is not None and self.forecast.calendar not in self.calendars:
+            problems.append(f"forecast.calendar: no calendar '{self.forecast.calendar}' (there is: {known})")
+        problems += [
+            f"forecast.handle_time: {problem}"
+            for segment in self.forecast.handle_time
+            if segment != "*" and (problem := segment_problem(segment, self.segments)) is not None
+        ]
         for number, policy in enumerate(self.sla_policies):
             where = f"sla_policies[{number}]"
             if policy.calendar is not None and policy.calendar not in self.calendars:

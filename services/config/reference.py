@@ -19,6 +19,7 @@ from schemas.ticket import Priority, Status
 from services.config import rule_reference
 from services.config.document import DIMENSIONS, Document, Escalation, KpiChoices, Policy, Retention, Route, Source
 from services.config.environment import Environment
+from services.config.forecast import ForecastChoices
 from services.config.receiver import (
     AlertmanagerReceiver,
     AppriseReceiver,
@@ -67,6 +68,7 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         "windows": ("list of durations", "The rolling windows that KPIs can be asked for and are exported for."),
         "kpis": ("mapping", "What the definitions of KPIs leave open."),
         "retention": ("mapping", "How long the state remembers what is done with."),
+        "forecast": ("mapping", "What nobody can count of the work that comes; see [forecast](guides/forecast.md)."),
         "rules": (
             "list of rules",
             (
@@ -189,6 +191,20 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
                 "`kpis.first_contact_days`."
             ),
         ),
+    },
+    ForecastChoices: {
+        "calendar": (
+            "name of a calendar",
+            "Which days are closed, and in which zone a day begins. Default: `business_calendar`, else the first one.",
+        ),
+        "handle_time": (
+            "segment: duration",
+            (
+                'What an agent spends on one ticket, `"*"` for every segment that has none of its own, as in '
+                '`{"*": 12m, "team:billing": 20m}`. Without it, the pace of the last four weeks is taken.'
+            ),
+        ),
+        "occupancy": ("percentage", "The part of an hour of presence that can be spent so, 20% to 100%."),
     },
     Escalation: {
         "priorities": ("list of priorities", "A rise from a known lower priority to one of these."),
@@ -550,6 +566,7 @@ _TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
     (KpiChoices, "`kpis`"),
     (Escalation, "`kpis.escalation`"),
     (Retention, "`retention`"),
+    (ForecastChoices, "`forecast`"),
     (Receiver, "`receivers.<name>`"),
     (Digest, "`receivers.<name>.digest`"),
     (WebhookReceiver, "`receivers.<name>.webhook`"),

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from services.alerts.alerting import Alerting
 from services.alerts.feed import Feed
+from services.alerts.forecast.forecaster import Forecaster
 from services.alerts.memories import Memories
 from services.alerts.rulebook import RuleBook
 from services.alerts.sight import Sight
@@ -54,6 +55,7 @@ class Context:
     memories: Memories
     sight: Sight
     recomputes: Recomputes
+    forecasts: Forecaster
 
 
 def context(request: Request) -> Context:
