@@ -29,7 +29,8 @@ class Severity(StrEnum):
 class Transition(StrEnum):
     """Why an alert changed: the named reason of every step, in the log, the API and the message. ``corrected`` changes
     the numbers of an alert (when the promise broke, say) and not what it says. ``fired``, ``cleared`` and
-    ``rule_removed`` are those of rules on KPIs. ``escalated`` tells further people, since nobody took it on."""
+    ``rule_removed`` are those of rules on KPIs. ``escalated`` tells further people, since nobody took it on.
+    ``silenced`` and ``silence_ended`` are those of silences: between the two nobody is told anything but its end."""
 
     WARNED = "warned"
     WARNED_AGAIN = "warned_again"
@@ -47,6 +48,8 @@ class Transition(StrEnum):
     CLEARED = "cleared"
     RULE_REMOVED = "rule_removed"
     ESCALATED = "escalated"
+    SILENCED = "silenced"
+    SILENCE_ENDED = "silence_ended"
 
 
 class Evidence(Struct, frozen=True, omit_defaults=True):
@@ -116,7 +119,7 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     knew. Of rules: ``value`` was observed when the alert last changed, ``baseline`` is what it was compared with, both
     in seconds, as a share or as a number; ``query`` is the path of the query API that shows it, ``why`` what explained
     it when it fired. ``escalated`` counts the steps taken since nobody took it on, ``escalates_at`` is when the next
-    one is due.
+    one is due. ``silenced_by`` is the id of the silence that keeps it from being told, until ``silenced_until``.
     """
 
     alert_id: str
@@ -140,6 +143,8 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     snoozed_until: Instant | None = None
     escalated: Number = 0
     escalates_at: Instant | None = None
+    silenced_by: str | None = None
+    silenced_until: Instant | None = None
     evidence: tuple[Evidence, ...] = ()
     runbook: str | None = None
     value: float | None = None

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Final
 from urllib.parse import quote
 
-from schemas.alert import Alert, AlertEvent, AlertState
+from schemas.alert import Alert, AlertEvent, AlertState, Severity
 from schemas.instant import from_datetime, to_datetime
 from schemas.sla import SlaEvent
-from services.alerts import delivery, escalation, route, state
+from services.alerts import delivery, escalation, route, silence, state
 from services.alerts.oncall import Roster
 from services.alerts.quiet import QuietTimes
+from services.alerts.silence import SilenceState
+from services.alerts.silences import Known, PlannedOnly, Silences
 from services.alerts.state import Refusal, Step
-from services.alerts.store import AlertStore
+from services.alerts.store import AlertStore, place
 from services.config.document import Document, Route, Source
 from services.config.schedule import Quiet
+
+_OPEN: Final = (AlertState.FIRING, AlertState.ACKNOWLEDGED, AlertState.SNOOZED)
+_PAGE: Final = 500
+_LOOK_US: Final = 60_000_000
+"""A step that was decided as a silence began by the clock may be stored just after the look at the open alerts."""
 
 Action = Callable[[Alert, datetime], Step | Refusal]
 """What an operator does to an alert, given the present."""
@@ -29,9 +37,16 @@ class Alerting:
     """
 
     def __init__(
-        self, store: AlertStore, document: Document, now: Callable[[], datetime], heard: Callable[[AlertEvent], None]
+        self,
+        store: AlertStore,
+        document: Document,
+        now: Callable[[], datetime],
+        heard: Callable[[AlertEvent], None],
+        silences: Silences | None = None,
     ) -> None:
         self._store = store
+        self._silences: Silences = silences or PlannedOnly(document)
+        self._looked: tuple[object, int] | None = None
         self._heard = heard
         self._routes: Sequence[Route] = document.routes
         self.roster = Roster(document)
@@ -47,6 +62,7 @@ class Alerting:
         self.roster = Roster(document)
         self._quiet = QuietTimes(document)
         self._sources = document.sources
+        self._silences.follow(document)
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -63,51 +79,86 @@ class Alerting:
         """Carries out what an SLA event means; ``None`` when it is old news."""
         url = self._url(event)
         while True:
-            step = state.decide(await self._store.newest(event.instance), event, self._now(), url)
-            step = self._planned(step) if step is not None else None
-            if step is None or await self._stored(step):
+            known = await self._known()
+            decided = state.decide(await self._store.newest(event.instance), event, self._now(), url)
+            step = self._planned(decided, known) if decided is not None else None
+            if step is None or await self._stored(step, known):
                 return step
 
     async def act(self, alert_id: str, action: Action) -> Alert | Refusal | None:
         """Carries out an operator's action; ``None`` when there is no such alert."""
         while True:
+            known = await self._known()
             alert = await self._store.alert(alert_id)
             if alert is None:
                 return None
             step = action(alert, self._now())
             if isinstance(step, Refusal):
                 return step
-            step = self._planned(step)
-            if step.event is None or await self._stored(step):
+            step = self._planned(step, known)
+            if step.event is None or await self._stored(step, known):
                 return step.after
 
     async def wake(self, limit: int = 200) -> None:
-        """Fires the snoozed alerts whose time has come, and escalates those that nobody took on."""
+        """Fires the snoozed alerts whose time has come, tells those whose silence is over, and escalates those that
+        nobody took on."""
         for alert in await self._store.to_wake(from_datetime(self._now()), limit):
-            at = self._now()
-            step = state.wake(alert, at) or escalation.due(alert, escalation.ladder(self._routes, alert), at)
+            known, at = await self._known(), self._now()
+            step = (
+                state.wake(alert, at)
+                or silence.due(alert, known.silences, at)
+                or escalation.due(alert, escalation.ladder(self._routes, alert), at)
+            )
             if step is not None:
                 # When not stored, somebody else changed it meanwhile: the next look tells.
-                await self._stored(self._planned(step))
+                await self._stored(self._planned(step, known), known)
+
+    async def follow_silences(self) -> int:
+        """Holds every open alert against the silences when one of these began, came or went, and every minute anyway.
+        Returns how many silences are active."""
+        known, at = await self._known(), self._now()
+        at_us = from_datetime(at)
+        active = [one for one in known.silences if one.stands(at_us) is SilenceState.ACTIVE]
+        seen = tuple(sorted((one.silence_id, one.until_us, str(one.match)) for one in active))
+        if self._looked is not None and self._looked[0] == seen and at_us < self._looked[1] + _LOOK_US:
+            return len(active)
+        whole, after = True, None
+        while found := await self._store.listed(_OPEN, list(Severity), _PAGE, after):
+            after = place(found[-1])
+            for alert in found:
+                step = silence.due(alert, known.silences, at)
+                if step is not None and not await self._stored(self._planned(step, known), known):
+                    whole = False  # it or the silences changed meanwhile: the next look tells
+            if len(found) < _PAGE:
+                break
+        if whole:
+            self._looked = seen, at_us
+        return len(active)
 
     async def take(self, step: Step, fence: str, *, silently: bool = False) -> bool:
         """Carries out a step that the leader of the evaluation decided on; ``silently`` without messages. False when
         things have changed meanwhile, or another process leads."""
-        return await self._stored(self._planned(step), fence, silently=silently)
+        known = await self._known()
+        return await self._stored(self._planned(step, known), known, fence, silently=silently)
 
-    def _planned(self, step: Step) -> Step:
+    async def _known(self) -> Known:
+        return await self._silences.known(from_datetime(self._now()))
+
+    def _planned(self, step: Step, known: Known) -> Step:
+        step = silence.applied(step, known.silences, from_datetime(self._now()))
         found, alert = escalation.route_of(self._routes, step.after), step.after
         quiet = found.quiet if found is not None else None
         told_us = self._quiet.ends_us(quiet, from_datetime(alert.updated_at), alert.severity)
         return escalation.planned(step, found.escalate if found is not None else (), to_datetime(told_us))
 
-    async def _stored(self, step: Step, fence: str = "", *, silently: bool = False) -> bool:
+    async def _stored(self, step: Step, known: Known, fence: str = "", *, silently: bool = False) -> bool:
         if step.event is None:
             return await self._store.apply(step, fence=fence)
+        silently = silently or step.after.silenced_by is not None
         at_us = from_datetime(step.event.occurred_at)
         to = {} if silently else await self._audience(step)
         messages = [delivery.first(step.event, receiver, at_us, due_us) for receiver, due_us in to.items()]
-        stored = await self._store.apply(step, messages, fence)
+        stored = await self._store.apply(step, messages, fence, known.revision)
         if stored:
             self._heard(step.event)
         return stored

@@ -28,6 +28,7 @@ from services.alerts.api import (
     receivers,
     recompute,
     rules,
+    silences,
     stream,
     tickets,
     timers,
@@ -39,6 +40,7 @@ from services.alerts.measures import Transitions
 from services.alerts.memories import Memories
 from services.alerts.rulebook import RuleBook
 from services.alerts.sight import Sight
+from services.alerts.silences import SilenceBook
 from services.alerts.store import RedisStore
 from services.config.document import Document
 from services.config.environment import Environment
@@ -86,16 +88,18 @@ def build(
     """The HTTP app."""
     store, partitions = RedisStore(writer, reader), Partitions(reader)
     found = KpiReader(reader, partitions, resolutions(document.windows_s.values()))
+    book = SilenceBook(document, writer, reader)
     app = FastAPI(title="Deskpulse", version="1", description=_DESCRIPTION, redoc_url=None)
     app.state.context = Context(
         document=document,
         redis=reader,
         store=store,
-        alerting=Alerting(store, document, now, Transitions(registry)),
+        alerting=Alerting(store, document, now, Transitions(registry), book),
         feed=feed,
         now=now,
         kpis=found,
         rules=RuleBook(document, writer, reader),
+        silences=book,
         memories=Memories(writer, reader),
         sight=Sight(found),
         recomputes=Recomputes(writer, reader),
@@ -113,6 +117,7 @@ def build(
     # The stream first: its path would otherwise be taken for the id of an alert.
     app.include_router(stream.router, dependencies=GUARDS)
     app.include_router(alerts.router, dependencies=GUARDS)
+    app.include_router(silences.router, dependencies=GUARDS)
     app.include_router(deliveries.router, dependencies=GUARDS)
     app.include_router(receivers.router, dependencies=GUARDS)
     app.include_router(oncall.router, dependencies=GUARDS)

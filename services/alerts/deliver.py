@@ -252,6 +252,7 @@ _OFF: Final = "the receiver is switched off"
 _UNSENT: Final = {
     route.Worth.OVERTAKEN: DeliveryState.OVERTAKEN,
     route.Worth.UNNEEDED: DeliveryState.UNNEEDED,
+    route.Worth.SILENCED: DeliveryState.SILENCED,
 }
 
 

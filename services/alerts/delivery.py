@@ -33,6 +33,7 @@ class DeliveryState(StrEnum):
     DELIVERED = "delivered"
     OVERTAKEN = "overtaken"
     UNNEEDED = "unneeded"
+    SILENCED = "silenced"
     REFUSED = "refused"
     GIVEN_UP = "given_up"
     DISABLED = "disabled"

@@ -36,7 +36,7 @@ def planned(step: Step, steps: Sequence[EscalationStep], told_at: datetime) -> S
     if step.event is None or step.event.transition is Transition.ESCALATED:
         return step
     after = step.after
-    if after.state is not AlertState.FIRING:
+    if after.state is not AlertState.FIRING or after.silenced_by is not None:
         after = replace(after, escalates_at=None)
     elif _begins(step):
         first = told_at + timedelta(seconds=seconds(steps[0].after)) if steps else None
@@ -62,6 +62,8 @@ def _begins(step: Step) -> bool:
     before, after = step.before, step.after
     if before is None or before.alert_id != after.alert_id or before.state is not AlertState.FIRING:
         return True
+    if before.silenced_by is not None:
+        return True  # nobody was told yet, or not of this
     return before.severity is not after.severity and step.event is not None and step.event.transition in _WORSE
 
 

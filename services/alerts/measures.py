@@ -19,6 +19,7 @@ Name = Literal[
     "deskpulse_delivery_attempts_total",  # counter: attempts, by receiver and outcome
     "deskpulse_deliveries_pending",  # gauge: messages that wait
     "deskpulse_receiver_disabled",  # gauge: 1 for a receiver that asked for no more
+    "deskpulse_silences",  # gauge: silences that are active
     "deskpulse_alerts_outbox_records",  # gauge: transitions that Kafka does not have yet
     "deskpulse_alerts_outbox_age_seconds",  # gauge: since when the oldest of them waits
     "deskpulse_rules",  # gauge: rules that there are, where this process evaluates them
@@ -51,6 +52,7 @@ class Transitions:
             fingerprint=alert.fingerprint,
             state=alert.state.value,
             severity=alert.severity.value,
+            silenced_by=alert.silenced_by,
         )
 
 
@@ -76,6 +78,7 @@ class Measures:
         self.attempts = counter("deskpulse_delivery_attempts", "Attempts to send.", "receiver", "outcome")
         self.pending = gauge("deskpulse_deliveries_pending", "Messages that wait.")
         self.disabled = gauge("deskpulse_receiver_disabled", "1 for a receiver that is switched off.", "receiver")
+        self.silences = gauge("deskpulse_silences", "Silences that are active.")
         self.outbox_records = gauge("deskpulse_alerts_outbox_records", "Transitions that Kafka does not have yet.")
         self.outbox_age = gauge("deskpulse_alerts_outbox_age_seconds", "Since when the oldest of them waits.")
 

@@ -24,6 +24,7 @@ from services.alerts.store import (
     anew,
     place,
     resendable,
+    wakes_at,
 )
 
 
@@ -33,6 +34,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.alerts: dict[str, Alert] = {}
         self.leader = ""
+        self.silences = ""
         self._newest: dict[str, str] = {}
         self._transitions: dict[str, list[AlertEvent]] = {}
         self._outbox: dict[str, AlertEvent] = {}
@@ -66,8 +68,8 @@ class MemoryStore:
     async def heard_by(self, alert_id: str) -> frozenset[str]:
         return frozenset(receiver for known, receiver in self._told if known == alert_id)
 
-    async def apply(self, step: Step, deliveries: Sequence[Delivery] = (), fence: str = "") -> bool:
-        if fence and fence != self.leader:
+    async def apply(self, step: Step, deliveries: Sequence[Delivery] = (), fence: str = "", silences: str = "") -> bool:
+        if (fence and fence != self.leader) or (step.event is not None and silences != self.silences):
             return False
         before, after = step.before, step.after
         same = before is not None and before.alert_id == after.alert_id
@@ -103,7 +105,7 @@ class MemoryStore:
         return of
 
     async def to_wake(self, at_us: int, limit: int) -> list[Alert]:
-        timed = [(a.snoozed_until or a.escalates_at, a) for a in self.alerts.values()]
+        timed = [(wakes_at(a), a) for a in self.alerts.values()]
         waiting = sorted((from_datetime(at), a.alert_id) for at, a in timed if at is not None)
         return [self.alerts[alert_id] for due_us, alert_id in waiting if due_us <= at_us][:limit]
 

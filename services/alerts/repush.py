@@ -62,7 +62,9 @@ class Repush:
         taken, after = 0, None
         while found := await self._alerts.listed(_OPEN, list(Severity), _PAGE, after):
             after = place(found[-1])
-            ours: list[Alert] = [alert for alert in found if route.receivers(routes, alert)]
+            ours: list[Alert] = [
+                alert for alert in found if alert.silenced_by is None and route.receivers(routes, alert)
+            ]
             if ours:
                 outcome = await self._channel.refresh(ours, self._now_us())
                 if not isinstance(outcome, Delivered):

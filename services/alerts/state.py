@@ -110,6 +110,18 @@ def escalate(alert: Alert, at: datetime, following: datetime | None) -> Step:
     return _step(alert, changed, Transition.ESCALATED, at, None, reason=alert.reason)
 
 
+def silence(alert: Alert, silence_id: str, until: datetime, by: str | None, at: datetime) -> Step:
+    """Keeps it from being told until ``until``. How it stands, and why, stays so."""
+    changed = replace(alert, silenced_by=silence_id, silenced_until=until)
+    return _step(alert, changed, Transition.SILENCED, at, by, reason=alert.reason)
+
+
+def end_silence(alert: Alert, at: datetime) -> Step:
+    """Lets it be told again, as if it had fired now."""
+    changed = replace(alert, silenced_by=None, silenced_until=None)
+    return _step(alert, changed, Transition.SILENCE_ENDED, at, None, reason=alert.reason)
+
+
 def stepped(alert: Alert | None, changed: Alert, transition: Transition, at: datetime) -> Step:
     """The step to ``changed``, which Deskpulse takes by itself: with the reason, the next version and its event."""
     return _step(alert, changed, transition, at, None)

@@ -6,6 +6,7 @@ Redis is the real one; ``memory.py`` has the other. Calls to Redis may raise ``N
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from importlib.resources import files
 from typing import Any, Final, Protocol
 from uuid import uuid4
@@ -90,12 +91,12 @@ class AlertStore(Protocol):
     async def heard_by(self, alert_id: str) -> frozenset[str]:
         """The receivers that took, or perhaps took, a message about it."""
 
-    async def apply(self, step: Step, deliveries: Sequence[Delivery] = (), fence: str = "") -> bool:
+    async def apply(self, step: Step, deliveries: Sequence[Delivery] = (), fence: str = "", silences: str = "") -> bool:
         """The whole step with its transition in outbox and feed and its messages in the queue, or nothing.
 
-        False when ``step.before`` is no longer how things stand: look and decide again; and when a ``fence`` is given
-        that is no longer the leader's (``services.alerts.lead``). After ``NotNow`` it is
-        unknown which; looking again tells.
+        False when ``step.before`` is no longer how things stand, or ``silences`` is no longer the revision of the
+        silences (of which there may be none, ``""``): look and decide again; and when a ``fence`` is given that is no
+        longer the leader's (``services.alerts.lead``). After ``NotNow`` it is unknown which; looking again tells.
         """
 
     async def listed(
@@ -107,7 +108,7 @@ class AlertStore(Protocol):
         """How many there are."""
 
     async def to_wake(self, at_us: int, limit: int) -> list[Alert]:
-        """Alerts whose time has come: a snooze ends, or an escalation is due."""
+        """Alerts whose time has come: a snooze or a silence ends, or an escalation is due."""
 
     async def prune(self, at_us: int, limit: int = 500) -> int:
         """Forgets resolved alerts and settled messages after their time; returns how many alerts."""
@@ -196,6 +197,12 @@ def anew(delivery: Delivery, at_us: int) -> Delivery:
     return msgspec.structs.replace(delivery, state=DeliveryState.PENDING, attempts=0, next_us=at_us, problem=None)
 
 
+def wakes_at(alert: Alert) -> datetime | None:
+    """When time alone changes the alert next."""
+    times = (alert.snoozed_until or alert.escalates_at, alert.silenced_until)
+    return min((at for at in times if at is not None), default=None)
+
+
 def place(alert: Alert) -> str:
     """Where an alert stands in listings: sorts by when it began, then by id."""
     return f"{from_datetime(alert.starts_at):020d}:{alert.alert_id}"
@@ -231,10 +238,10 @@ class RedisStore:
         with away():
             return frozenset(found.decode() for found in await self._reader.smembers(keys.told(alert_id)))
 
-    async def apply(self, step: Step, deliveries: Sequence[Delivery] = (), fence: str = "") -> bool:
+    async def apply(self, step: Step, deliveries: Sequence[Delivery] = (), fence: str = "", silences: str = "") -> bool:
         before, after = step.before, step.after
         same = before is not None and before.alert_id == after.alert_id
-        resolved, wake_at = after.state is AlertState.RESOLVED, after.snoozed_until or after.escalates_at
+        resolved, wake_at = after.state is AlertState.RESOLVED, wakes_at(after)
         messages: list[Any] = []
         for delivery in deliveries:
             messages += [delivery.receiver, delivery.delivery_id, _json.encode(delivery), delivery.next_us]
@@ -245,6 +252,7 @@ class RedisStore:
                     keys.newest(after.fingerprint),
                     keys.transitions(after.alert_id),
                     *(keys.OUTBOX, keys.FEED, keys.WAKE, keys.ENDED, keys.PENDING, keys.LEADER),
+                    keys.SILENCES_REVISION,
                 ],
                 args=[
                     keys.PREFIX,
@@ -262,6 +270,7 @@ class RedisStore:
                     FEED_LENGTH,
                     TRANSITIONS_KEPT,
                     fence,
+                    silences,
                     *messages,
                 ],
             )

@@ -32,6 +32,7 @@ from services.alerts.notify.alertmanager import Alertmanager
 from services.alerts.repush import Repush
 from services.alerts.rulebook import RuleBook
 from services.alerts.sight import Sight
+from services.alerts.silences import SilenceBook
 from services.alerts.standing import Standing
 from services.alerts.store import RedisStore, Store
 from services.config.document import ConfigInvalid, Document
@@ -102,7 +103,8 @@ async def run(
         counted(event)
         news.tell()
 
-    alerting = Alerting(store, document, clock.now, heard)
+    silences = SilenceBook(document, writer, reader)
+    alerting = Alerting(store, document, clock.now, heard, silences)
 
     app = runtime.create_app(
         group, connection, session_timeout_s=environment.kafka_session_timeout_s, instance_id=environment.instance_id
@@ -126,7 +128,7 @@ async def run(
         Reasons(Explainer(document, kpis, TimerList(reader, Partitions(reader))), rule_measures.explanations),
     )
     runtime.background(app, "rules", evaluator.run)
-    runtime.background(app, "keeper", Keeper(alerting, store, measures, health, sorted(channels)).run)
+    runtime.background(app, "keeper", Keeper(alerting, silences, store, measures, health, sorted(channels)).run)
     for name, deliverer in deliverers.items():
         runtime.background(app, f"deliver-{name}", deliverer.run, grace_s=20.0)
     for name, found in channels.items():
@@ -239,17 +241,19 @@ class Relay:
 
 
 class Keeper:
-    """What time alone brings: snoozes that end, alerts to forget, gauges to refresh."""
+    """What time alone brings: snoozes and silences that end, alerts to forget, gauges to refresh."""
 
     def __init__(
         self,
         alerting: Alerting,
+        silences: SilenceBook,
         store: Store,
         measures: Measures,
         health: Health,
         receivers: list[str],
     ) -> None:
         self._alerting = alerting
+        self._silences = silences
         self._store = store
         self._measures = measures
         self._health = health
@@ -262,9 +266,11 @@ class Keeper:
             self._health.beat("keeper", 60.0)
             try:
                 await self._alerting.wake()
+                self._measures.silences.set(await self._alerting.follow_silences())
                 await self._measured()
                 if clock.steady_s() - pruned_s > _PRUNE_S:
                     pruned_s = clock.steady_s()
+                    await self._silences.tidied(clock.now_us())
                     while await self._store.prune(clock.now_us()):
                         pass
             except NotNow as wait:

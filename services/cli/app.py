@@ -17,6 +17,7 @@ from services.cli import (
     replay,
     rules,
     serve,
+    silences,
     simulate,
     topics,
     up,
@@ -50,6 +51,7 @@ app.command("explain")(explain.explain)
 app.command("recompute")(recompute.recompute)
 app.add_typer(receivers.commands, name="receivers")
 app.command("oncall")(oncall.oncall)
+app.add_typer(silences.commands, name="silences")
 app.command("forecast")(forecast.forecast)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)

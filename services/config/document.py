@@ -25,6 +25,7 @@ from services.config.rule import problems as rule_problems
 from services.config.schedule import EscalationStep, Quiet, Schedule, Somebody
 from services.config.schedule import problems as schedule_problems
 from services.config.segment import problem as segment_problem
+from services.config.silence import PlannedSilence
 
 _RULE_PLACE = re.compile(r"^rules\[\d+\](?:\.[a-z_]+(?:\[\d+\])?)*(?=: )")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -191,6 +192,7 @@ class Document(_Part):
     people: dict[Name, Somebody] = {}
     schedules: dict[Name, Schedule] = {}
     routes: tuple[Route, ...] = ()
+    silences: tuple[PlannedSilence, ...] = Field((), max_length=200)
     api_tokens: tuple[SecretStr, ...] = ()
     board_url: Url | None = None
     runbooks_url: Url | None = None
@@ -234,6 +236,12 @@ class Document(_Part):
             f"receivers.{name}.quiet.calendar: no calendar '{receiver.quiet.calendar}' (there is: {known})"
             for name, receiver in self.receivers.items()
             if receiver.quiet is not None and receiver.quiet.calendar not in (None, *self.calendars)
+        ]
+        names = [silence.name for silence in self.silences]
+        problems += [
+            f"silences[{number}].name: '{name}' is used twice; names identify a silence in alerts"
+            for number, name in enumerate(names)
+            if name in names[:number]
         ]
         problems += schedule_problems(self.people, self.schedules, self.receivers)
         for number, segment in enumerate(self.segments):

@@ -33,6 +33,7 @@ from services.config.receiver import (
 )
 from services.config.rule import Pair, Threshold
 from services.config.schedule import Away, EscalationStep, Override, Quiet, Rotation, Schedule, Somebody
+from services.config.silence import PlannedSilence
 from services.config.template import NAMES
 
 KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
@@ -86,6 +87,7 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
                 "API and the board."
             ),
         ),
+        "silences": ("list of silences", "Planned work during which alerts are nobody's news; others come by the API."),
         "api_tokens": (
             "list of secrets",
             "Bearer tokens of the query API. Without any it answers everybody who can reach its port.",
@@ -302,6 +304,19 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         "timezone": ("IANA name", "Of `hours`, which need it."),
         "calendar": ("name", "Instead of hours: one of `calendars`, and quiet is when it is closed."),
         "exceptions": ("list of severities", "What does not wait. `[]` for everything waits."),
+    },
+    PlannedSilence: {
+        "name": ("name", "Its id in alerts and in `/v1/silences`."),
+        "match": ("label: list of values", "As in a route; at least one label. All of them must fit."),
+        "comment": ("text", "Why."),
+        "timezone": ("IANA name", "Of the times without an offset."),
+        "since": ("date or time", "Once: from then on."),
+        "until": ("date or time", "Once: until then. A date is included."),
+        "hours": (
+            "list of [from, to]",
+            "Instead: every week within them. Those that end before they begin end a day later.",
+        ),
+        "days": ("list of weekdays", "On which these hours begin."),
     },
     EscalationStep: {
         "after": ("duration", "Since the alert fired, from `1m` to `7d`; each step later than the one before."),
@@ -584,6 +599,7 @@ _TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
     (Route, "`routes[]`"),
     (Quiet, "`quiet` of routes and receivers"),
     (EscalationStep, "`routes[].escalate[]`"),
+    (PlannedSilence, "`silences[]`"),
 )
 
 

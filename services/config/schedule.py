@@ -90,7 +90,7 @@ class Away(_Part):
 
     @model_validator(mode="after")
     def _in_order(self) -> Away:
-        _must_be_in_order(self.since, self.until)
+        must_be_in_order(self.since, self.until)
         return self
 
 
@@ -129,7 +129,7 @@ class Override(_Part):
 
     @model_validator(mode="after")
     def _in_order(self) -> Override:
-        _must_be_in_order(self.since, self.until)
+        must_be_in_order(self.since, self.until)
         return self
 
 
@@ -202,7 +202,8 @@ def _whole_days(hours: Hours) -> bool:
     return any(begin == end or (begin, end) == ("00:00", "24:00") for begin, end in hours)
 
 
-def _must_be_in_order(since: date | datetime, until: date | datetime) -> None:
+def must_be_in_order(since: date | datetime, until: date | datetime) -> None:
+    """Raises ``ValueError`` when the span is empty. The end of a date is that of its day."""
     begin, end = _wall(since), _wall(until)
     if not isinstance(until, datetime):
         end += timedelta(days=1)

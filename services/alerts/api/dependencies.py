@@ -20,6 +20,7 @@ from services.alerts.forecast.forecaster import Forecaster
 from services.alerts.memories import Memories
 from services.alerts.rulebook import RuleBook
 from services.alerts.sight import Sight
+from services.alerts.silences import SilenceBook
 from services.alerts.store import RedisStore
 from services.config.document import Document
 from services.kpi.reader import KpiReader
@@ -52,6 +53,7 @@ class Context:
     tickets: Tickets
     streams: Streams
     rules: RuleBook
+    silences: SilenceBook
     memories: Memories
     sight: Sight
     recomputes: Recomputes
