@@ -23,6 +23,7 @@ from schemas.ticket import event_id
 from services.alerts import evidence
 from services.alerts.judge.verdict import Judgement, Verdict
 from services.alerts.state import Step, stepped
+from services.config.duration import written
 from services.config.rule import ALL, Recognition, Rule
 
 REST: Final = "@rest"
@@ -159,7 +160,7 @@ def _bad(
         return Advance(replace(known, phase=Phase.HELD_BACK), None)
     recent = tuple(us for us in known.fired_us if us > at_us - DAY_US)
     fired = replace(known, phase=Phase.FIRING, fired_us=(*recent, at_us))
-    opened = _opened(rule, segment, verdict, since, at_us, query)
+    opened = _opened(rule, segment, verdict, since, at_us, query, fired.fired_us)
     return Advance(fired, stepped(alert, opened, Transition.FIRED, to_datetime(at_us)))
 
 
@@ -191,11 +192,27 @@ def _ended_by_hand(alert: Alert | None, bad_us: int) -> bool:
     return bad_us <= from_datetime(alert.ends_at)
 
 
-def _opened(rule: Rule, segment: str, verdict: Verdict, since_us: int, at_us: int, query: str | None) -> Alert:
-    """A new alert. Its id is that of rule, segment and beginning: whoever takes over gives it the same."""
+def _opened(
+    rule: Rule,
+    segment: str,
+    verdict: Verdict,
+    since_us: int,
+    at_us: int,
+    query: str | None,
+    fired_us: tuple[int, ...],
+) -> Alert:
+    """A new alert. Its id is that of rule, segment and beginning: whoever takes over gives it the same. ``fired_us`` is
+    when it fired within a day, this time included: of what comes and goes it says so, and how long it is held."""
     name = fingerprint(rule.name, segment)
     at = to_datetime(at_us)
-    words = f"{verdict.said} {rule.description}".strip()
+    parts = [verdict.said, rule.description]
+    if len(fired_us) > _CALM:
+        held = written(held_us(rule, fired_us) / SECOND_US)
+        parts.append(
+            f"It comes and goes (fired {len(fired_us)} times within a day), "
+            f"so it is held open until it was good for {held}."
+        )
+    words = " ".join(part for part in parts if part)
     return Alert(
         alert_id=event_id("rules", name, str(since_us)),
         fingerprint=name,

@@ -139,6 +139,20 @@ def test_what_comes_and_goes_becomes_one_long_alert() -> None:
     assert held_us(segment.rule, segment.memory.fired_us) >= 2 * MINUTE * SECOND_US
 
 
+def test_what_comes_and_goes_says_so_and_for_how_long_it_is_held() -> None:
+    segment = Segment(rule(kpi="backlog", above=5))
+    details = []
+    for minute in range(0, 24, 4):
+        segment.at(minute, bad())
+        assert segment.alert is not None
+        if not details or segment.alert.starts_at != details[-1][0]:
+            details.append((segment.alert.starts_at, segment.alert.detail))
+        segment.at(minute + 2, good())
+    said = ["comes and goes" in detail for _, detail in details]
+    assert said == [False, False, True], "and the third one does not end"
+    assert "(fired 3 times within a day), so it is held open until it was good for 2 min." in details[2][1]
+
+
 def test_being_good_for_a_day_makes_it_as_quick_as_at_first() -> None:
     segment = Segment(rule(kpi="backlog", above=5))
     for minute in range(0, 40, 4):

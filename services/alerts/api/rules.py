@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.instant import from_datetime, to_rfc3339
+from schemas.instant import SECOND_US, from_datetime, to_rfc3339
 from services.alerts.api.dependencies import Context, Now, Parts
-from services.alerts.phase import Memory
+from services.alerts.phase import Memory, held_us
 from services.alerts.rehearse import MOST_DAYS, rehearse
 from services.alerts.rulebook import MOST, Entry, Origin, read
 from services.operate.problem import Problem
@@ -72,10 +72,14 @@ async def test(parts: Parts, now: Now, body: Test) -> dict[str, Any]:
 
 @router.get("/{name}", summary="One rule, and how every segment stands with it", responses=_MISSING)
 async def rule(parts: Parts, name: RuleName) -> dict[str, Any]:
-    """`standing` has each segment as it was at the last look (`at`): its `phase`, and `why` it was judged so."""
+    """`standing` has each segment as it was at the last look (`at`): its `phase`, and `why` it was judged so. What
+    comes and goes is held: it ends only after it was good for `held_s`."""
     entry = await _known(parts, name)
     memories = await parts.memories.of(name)
-    standing = [{"segment": segment, **_standing(memory)} for segment, memory in sorted(memories.items())]
+    held = {name: held_us(entry.rule, memory.fired_us) for name, memory in memories.items()} if entry.rule else {}
+    standing = [
+        {"segment": segment, **_standing(memory, held.get(segment))} for segment, memory in sorted(memories.items())
+    ]
     return {**_shown(entry), "standing": standing}
 
 
@@ -136,7 +140,7 @@ def _shown(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _standing(memory: Memory) -> dict[str, Any]:
+def _standing(memory: Memory, held: int | None) -> dict[str, Any]:
     return {
         "phase": memory.phase.value,
         "why": memory.why,
@@ -144,5 +148,7 @@ def _standing(memory: Memory) -> dict[str, Any]:
         "baseline": memory.baseline,
         "detail": memory.said,
         "bad_since": to_rfc3339(memory.bad_us) if memory.bad_us is not None else None,
+        "fired_within_a_day": len(memory.fired_us),
+        "held_s": held / SECOND_US if held is not None else None,
         "at": to_rfc3339(memory.at_us) if memory.at_us else None,
     }
