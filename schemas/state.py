@@ -1,17 +1,21 @@
 """What the metrics worker keeps in Redis for a ticket: the records, their encoding and their keys.
 
 One writer: the metrics worker that owns the partition. Readers: the query API and the exporter. Records are
-packed as MessagePack arrays; a field is only ever appended, with a default, so an old worker's bytes decode.
+MessagePack arrays in a short form (:mod:`schemas.compact`); a field is only ever appended, with a default, so an old
+worker's bytes decode. Anything else about the form of a record raises :data:`FORM`; older forms are read for ever,
+and written anew when the ticket changes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, structs
 
+from schemas.compact import is_short, restored, shortened
 from schemas.sla import SlaMetric
 from schemas.ticket import ActorKind, Kind, Priority, Status, Visibility
 
@@ -250,7 +254,6 @@ class Ticket(Struct, array_like=True):
     requester: str | None = None
     organisation: str | None = None
     gone: Gone | None = None
-    gone_us: int | None = None
     merged_into: str | None = None
     first_reply: Mark | None = None
     replies: int = 0
@@ -286,13 +289,20 @@ class Ticket(Struct, array_like=True):
     recomputed: tuple[Recomputed, ...] = ()
 
 
-class Entry(Struct, frozen=True, array_like=True):
-    """The stored value: the fold, what has been announced of it, and the tails of the newest event ids.
+FORM: Final = 1
+"""The form of what is written now. 0, before ADR 0018: no short forms, every fact in a list of its own ticket, and
+timers in one list for each state."""
 
-    ``recent`` catches a redelivery whose time differs (helpdesks without event times): a match sends the worker to
-    the facts themselves, so a chance collision costs a look and nothing else. ``revision`` says in which cuts the
-    ticket counts: those that were added up to it (``services.kpi.cuts``). ``heard_us`` is when the log took the last of
-    its facts.
+
+class Entry(Struct, frozen=True, array_like=True):
+    """The stored value: the fold, what has been announced of it, and the facts that came last.
+
+    ``newest`` are facts as :func:`with_facts` packs them; those before them are in the list at :func:`facts_key`.
+    ``recent`` are tails of the ids of the newest in that list: they catch a redelivery whose time differs (helpdesks
+    without event times). A match sends the worker to the facts themselves, so a chance collision costs a look and
+    nothing else. ``revision`` says in which cuts the ticket counts: those that were added up to it
+    (``services.kpi.cuts``). ``heard_us`` is when the log took the last of its facts. ``form`` is the :data:`FORM` in
+    which it was written.
     """
 
     ticket: Ticket
@@ -300,35 +310,73 @@ class Entry(Struct, frozen=True, array_like=True):
     recent: bytes = b""
     revision: int = 0
     heard_us: int = 0
+    newest: bytes = b""
+    form: int = FORM
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _entries: Final = msgspec.msgpack.Decoder(Entry)
-_facts: Final = msgspec.msgpack.Decoder(Fact)
+_some_facts: Final = msgspec.msgpack.Decoder(tuple[Fact, ...])
+_one_fact: Final = msgspec.msgpack.Decoder(Fact)
 _STORED: Final = Fact.__struct_fields__.index("heard_us")
 _REQUIRED: Final = Fact.__struct_fields__.index("stated")
 _DEFAULTS: Final = structs.astuple(Fact(0, 0, b"", Kind.CREATED))
+_HEAD: Final = 5
+_HEAD_OF: Final = b"\xdd"
+_WAS_GONE_US: Final = 16
+"""The place in form 0 of a field of tickets that nobody read."""
 
 
-def pack(record: Entry | Fact) -> bytes:
-    """The record as stored. Of a fact, what is as by default at its end is left out: there are very many."""
-    if not isinstance(record, Fact):
-        return _encoder.encode(record)
-    values = structs.astuple(record)
+def pack(entry: Entry) -> bytes:
+    """The entry as stored."""
+    return shortened(_encoder.encode(entry))
+
+
+def unpack_entry(stored: bytes) -> Entry:
+    """The reverse of :func:`pack`; also of form 0."""
+    if is_short(stored):
+        return _entries.decode(restored(stored))
+    values: list[Any] = msgspec.msgpack.decode(stored)
+    del values[0][_WAS_GONE_US : _WAS_GONE_US + 1]
+    return structs.replace(_entries.decode(_encoder.encode(values)), form=0)
+
+
+def with_facts(packed: bytes, facts: Sequence[Fact]) -> bytes:
+    """``packed`` (empty, or made by this) with ``facts`` after those that are in it. Nothing that is in it is read."""
+    number = len(facts) + (int.from_bytes(packed[1:_HEAD], "big") if packed else 0)
+    return b"".join((_HEAD_OF, number.to_bytes(_HEAD - 1, "big"), packed[_HEAD:], *map(_packed, facts)))
+
+
+def facts_of(packed: bytes) -> tuple[Fact, ...]:
+    """The reverse of :func:`with_facts`."""
+    return _some_facts.decode(packed) if packed else ()
+
+
+def pack_facts(packed: bytes) -> bytes:
+    """What :func:`with_facts` made as an element of the list at :func:`facts_key`."""
+    return shortened(packed)
+
+
+def unpack_facts(listed: Iterable[bytes], packed: bytes = b"") -> list[Fact]:
+    """The facts of a ticket in order of arrival: those in the list, and those in its :attr:`Entry.newest`. In form 0 an
+    element is one fact."""
+    found: list[Fact] = []
+    for element in listed:
+        if is_short(element):
+            found += _some_facts.decode(restored(element))
+        else:
+            found.append(_one_fact.decode(element))
+    found += facts_of(packed)
+    return found
+
+
+def _packed(fact: Fact) -> bytes:
+    """Of a fact, what is as by default at its end is left out: there are very many."""
+    values = structs.astuple(fact)
     end = _STORED
     while end > _REQUIRED and values[end - 1] == _DEFAULTS[end - 1]:
         end -= 1
     return _encoder.encode(values[:end])
-
-
-def unpack_entry(stored: bytes) -> Entry:
-    """The reverse of :func:`pack`."""
-    return _entries.decode(stored)
-
-
-def unpack_fact(stored: bytes) -> Fact:
-    """The reverse of :func:`pack`."""
-    return _facts.decode(stored)
 
 
 def slot(partition: int) -> str:
@@ -343,12 +391,13 @@ def position_key(partition: int) -> str:
 
 
 def ticket_key(partition: int, source: str, ticket_id: str) -> str:
-    """String: a packed :class:`Entry`."""
+    """String: an :class:`Entry` (:func:`pack`)."""
     return f"{slot(partition)}t:{source}:{ticket_id}"
 
 
 def facts_key(partition: int, source: str, ticket_id: str) -> str:
-    """List of packed :class:`Fact`, in order of arrival."""
+    """List of packs of :class:`Fact` (:func:`pack_facts`), in order of arrival, older than those in the entry. A young
+    ticket has none."""
     return f"{slot(partition)}f:{source}:{ticket_id}"
 
 

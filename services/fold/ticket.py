@@ -187,11 +187,11 @@ def _existence(after: Ticket, fact: Fact) -> None:
             after.status = Status.NEW
             after.status_since_us = fact.at_us
     elif fact.kind is Kind.DELETED:
-        after.gone, after.gone_us = Gone.DELETED, fact.at_us
+        after.gone = Gone.DELETED
     elif fact.kind is Kind.MERGED:
-        after.gone, after.gone_us, after.merged_into = Gone.MERGED, fact.at_us, fact.into
+        after.gone, after.merged_into = Gone.MERGED, fact.into
     elif fact.kind is Kind.RESTORED:
-        after.gone, after.gone_us = None, None
+        after.gone = None
     if after.created_us is None and born_us is not UNSET:
         after.created_us = born_us
         if counts:

@@ -30,15 +30,12 @@ from services.fold.rules import Rules
 from services.fold.ticket import needs_history, steps
 from services.kpi.cuts import Cuts, named
 from services.kpi.window import Resolution
+from services.metrics import keeping
 from services.metrics.announce import announce
 from services.metrics.contribution import contributions, promises
 from services.metrics.counting import Counting
 from services.metrics.delta import Delta, Tally
 from services.metrics.segments import Scope, Segments
-
-TAIL = 8
-"""Bytes of an event id that are remembered, and how many ids: enough for every redelivery a helpdesk makes."""
-TAILS = 128
 
 
 @dataclass(slots=True)
@@ -107,11 +104,12 @@ class Engine:
                 if entry is None:
                     entry = Entry(_blank(key, floor_us), revision=self.segments.cuts.revision)
                 ticket, flows, undone = self._folded(entry.ticket, fresh, known, tally)
-                delta.facts.setdefault(key, []).extend([pack(fact) for fact in fresh])
-                recent = (entry.recent + b"".join([fact.event_id[-TAIL:] for fact in fresh]))[-TAIL * TAILS :]
+                newest, recent, listed = keeping.taken(entry, fresh)
+                if listed:
+                    delta.facts.setdefault(key, []).append(listed)
                 self._count(entry.ticket, ticket, flows, undone, change.counting, (-1, entry.revision))
                 heard_us = max(entry.heard_us, *[fact.heard_us for fact in fresh])
-                entry = self._settle(key, entry, ticket, recent, heard_us, clock_us, change)
+                entry = self._settle(key, entry, ticket, newest, recent, heard_us, clock_us, change)
                 if len(pieces) > 1:
                     known = [*known, *fresh]
         return change
@@ -152,7 +150,8 @@ class Engine:
                 continue
             ticket, flows = found
             self._count(entry.ticket, ticket, flows, [], change.counting, (-1, entry.revision))
-            self._settle(key, entry, ticket, entry.recent, entry.heard_us, max(clock_us, ticket.settled_us), change)
+            settled_us = max(clock_us, ticket.settled_us)
+            self._settle(key, entry, ticket, entry.newest, entry.recent, entry.heard_us, settled_us, change)
             change.tally.events += 1
         return change
 
@@ -160,7 +159,7 @@ class Engine:
         """What the clock alone changes for these tickets, whose time has come."""
         change = Change(Counting(self.segments, self._kept))
         for key, entry in entries.items():
-            self._settle(key, entry, entry.ticket, entry.recent, entry.heard_us, clock_us, change)
+            self._settle(key, entry, entry.ticket, entry.newest, entry.recent, entry.heard_us, clock_us, change)
         return change
 
     def forgotten(self, keys: Sequence[str], entries: Mapping[str, Entry], clock_us: int) -> Change:
@@ -265,6 +264,7 @@ class Engine:
         key: str,
         before: Entry,
         ticket: Ticket,
+        newest: bytes,
         recent: bytes,
         heard_us: int,
         clock_us: int,
@@ -274,7 +274,7 @@ class Engine:
         look, and lists the timers for the API."""
         delta = change.delta
         said = announce(ticket, before.notices, clock_us, self._rules)
-        entry = Entry(ticket, said.notices, recent, before.revision, heard_us)
+        entry = Entry(ticket, said.notices, recent, before.revision, heard_us, newest)
         delta.entries[key] = pack(entry)
         delta.events += said.events
         delta.due[key] = said.wake_us if said.wake_us is not None else retention.wake_us(entry, self._rules)
@@ -328,13 +328,8 @@ def _blank(key: str, floor_us: int) -> Ticket:
 
 
 def _looks_back(entry: Entry, fact: Fact) -> bool:
-    if fact.order <= entry.ticket.last or fact.at_us < entry.ticket.settled_us or needs_history(fact):
-        return True
-    tail, recent = fact.event_id[-TAIL:], entry.recent
-    at = recent.find(tail)
-    while at > 0 and at % TAIL:
-        at = recent.find(tail, at + 1)
-    return at >= 0
+    late = fact.order <= entry.ticket.last or fact.at_us < entry.ticket.settled_us
+    return late or needs_history(fact) or keeping.known(entry, fact)
 
 
 def _unique(facts: Sequence[Fact], known: Sequence[Fact]) -> list[Fact]:

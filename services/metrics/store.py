@@ -123,9 +123,10 @@ class RedisStore:
         pipeline = self._redis.pipeline(transaction=False)
         for key in keys:
             pipeline.lrange(_facts(partition, key), 0, -1)
+            pipeline.get(_ticket(partition, key))
         with away():
             found = await pipeline.execute()
-        return {key: [layout.unpack_fact(one) for one in stored] for key, stored in zip(keys, found, strict=True)}
+        return {key: _arrived(found[2 * at], found[2 * at + 1]) for at, key in enumerate(keys)}
 
     async def due(self, clocks_us: Mapping[int, int], limit: int) -> dict[int, list[str]]:
         return await self._scheduled(clocks_us, 0, limit)
@@ -252,7 +253,9 @@ class MemoryStore:
         }
 
     async def facts(self, partition: int, keys: Sequence[str]) -> dict[str, list[Fact]]:
-        return {key: [layout.unpack_fact(one) for one in self.history.get((partition, key), ())] for key in keys}
+        return {
+            key: _arrived(self.history.get((partition, key), ()), self.tickets.get((partition, key))) for key in keys
+        }
 
     async def due(self, clocks_us: Mapping[int, int], limit: int) -> dict[int, list[str]]:
         return self._scheduled(clocks_us, 0, limit)
@@ -435,6 +438,10 @@ def _packed(amounts: dict[str, int]) -> bytes | None:
 def _flat(pairs: Iterable[tuple[object, object]]) -> Iterator[object]:
     """Pairs, one after the other. Integers stay integers: below 2^53 Lua hands them on without losing a digit."""
     return chain.from_iterable(pairs)
+
+
+def _arrived(listed: Iterable[bytes], stored: bytes | None) -> list[Fact]:
+    return layout.unpack_facts(listed, layout.unpack_entry(stored).newest if stored is not None else b"")
 
 
 def _ticket(partition: int, key: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from schemas.state import Entry, Fact, facts_key, ticket_key, unpack_entry, unpack_fact
+from schemas.state import Entry, Fact, facts_key, ticket_key, unpack_entry, unpack_facts
 from services.state.client import away
 from services.state.partitions import Partitions
 
@@ -39,8 +39,15 @@ class Tickets:
         for number, stored in zip(partitions, found, strict=True):
             if stored is None:
                 continue
+            # Both in one transaction: meanwhile a fact may go from the one to the other.
+            whole = self._redis.pipeline(transaction=True)
+            whole.get(ticket_key(number, source, ticket_id))
+            whole.lrange(facts_key(number, source, ticket_id), 0, -1)
             with away():
-                facts = await self._redis.lrange(facts_key(number, source, ticket_id), 0, -1)
-            arrived = tuple(unpack_fact(fact) for fact in facts)
-            return StoredTicket(unpack_entry(stored), tuple(sorted(arrived, key=lambda fact: fact.order)), arrived)
+                stored, listed = await whole.execute()
+            if stored is None:
+                return None
+            entry = unpack_entry(stored)
+            arrived = tuple(unpack_facts(listed, entry.newest))
+            return StoredTicket(entry, tuple(sorted(arrived, key=lambda fact: fact.order)), arrived)
         return None

@@ -21,7 +21,9 @@ from schemas.state import (
     gauge_key,
     outbox_key,
     pack,
+    pack_facts,
     timers_key,
+    with_facts,
 )
 from schemas.ticket import Kind
 from services.kpi.cuts import Cuts, plain
@@ -67,7 +69,7 @@ def delta(number: int = 1) -> Delta:
     bucket = ("1h", 1_799_999_200, "all")
     return Delta(
         entries={KEY: pack(Entry(Ticket("zendesk", "1", facts=number)))},
-        facts={KEY: [pack(fact)]},
+        facts={KEY: [pack_facts(with_facts(b"", [fact]))]},
         buckets={bucket: {"c": number}},
         expires={bucket: EXPIRES_S},
         gauge={"all": {"b": 1}},
@@ -380,7 +382,7 @@ async def test_forgotten_tickets_are_gone_with_their_facts_and_may_begin_anew_in
     forgetting = Delta(
         forgotten=[KEY, "zendesk:2"],
         entries={KEY: pack(Entry(Ticket("zendesk", "1", facts=7)))},
-        facts={KEY: [pack(again)]},
+        facts={KEY: [pack_facts(with_facts(b"", [again]))]},
     )
     await store.apply(0, before, before.after(None, AT_US), forgetting)
     assert {key: entry.ticket.facts for key, entry in (await store.entries(0, [KEY, "zendesk:2"])).items()} == {KEY: 7}

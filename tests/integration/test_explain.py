@@ -13,7 +13,7 @@ import redis
 from click.testing import Result
 from typer.testing import CliRunner
 
-from schemas.state import PARTITIONS_KEY, Entry, facts_key, pack, ticket_key
+from schemas.state import PARTITIONS_KEY, Entry, pack, ticket_key, with_facts
 from schemas.ticket import ActorKind
 from services.cli.app import app
 from services.config.document import parse
@@ -42,9 +42,9 @@ def explain(redis_db: str, tmp_path: Path) -> Run:
     story.reply(245)
     with redis.Redis.from_url(redis_db) as state:
         state.sadd(PARTITIONS_KEY, 3)
-        entry = Entry(story.ticket(compiled(parse(CONFIG, {}))))
+        facts = with_facts(b"", [fact(told) for told in story.events])
+        entry = Entry(story.ticket(compiled(parse(CONFIG, {}))), newest=facts)
         state.set(ticket_key(3, story.source, story.ticket_id), pack(entry))
-        state.rpush(facts_key(3, story.source, story.ticket_id), *(pack(fact(told)) for told in story.events))
 
     def run(*arguments: str) -> Result:
         environment = {"DESKPULSE_REDIS_URL": redis_db, "DESKPULSE_CONFIG": str(file)}

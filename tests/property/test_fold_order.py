@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +42,7 @@ from services.fold.rules import compiled
 from services.fold.ticket import fold
 from services.kpi.catalogue import Cell
 from services.kpi.window import resolutions
+from services.metrics import keeping
 from services.metrics.engine import Engine
 from services.metrics.store import MemoryStore
 
@@ -162,6 +165,14 @@ def arrivals(draw: st.DrawFn) -> tuple[list[TicketEvent], list[list[TicketEvent]
             batches.append([])
         batches[-1].append(event)
     return events, batches
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_facts_at_hand() -> Iterator[None]:
+    """Short lives have facts in both places too: their entry, and the list."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keeping, "MOST", 300)
+        yield
 
 
 async def replayed(batches: list[list[TicketEvent]]) -> MemoryStore:
