@@ -1,4 +1,4 @@
-"""``python -m bench [NAME …] [--quick] [--json] [--profile]``: the budgets as ratios of one run.
+"""``python -m bench [NAME …] [--quick] [--full] [--json] [--profile]``: the budgets as ratios of one run.
 
 Exits 0 whatever the numbers are, and 1 when a measurement could not be made.
 """
@@ -23,7 +23,7 @@ from bench.world import World, steady_s
 from services import clock
 from services.embedded import Unavailable
 
-NAMES: Final = ("core", "worker", "ingest", "latency", "breach", "message", "reads", "memory")
+NAMES: Final = ("core", "worker", "ingest", "latency", "breach", "message", "reads", "memory", "growth")
 """The measurements, each a module of this package with ``measure(world)``, in the order of the run."""
 
 
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     found: dict[str, Findings] = {}
     failed: dict[str, str] = {}
     with ExitStack() as stack:
-        world = World(stack, say, quick=options.quick, profile=options.profile or not options.quick)
+        world = World(stack, say, quick=options.quick, profile=options.profile or not options.quick, full=options.full)
         for name in options.names or NAMES:
             say(name)
             try:
@@ -72,6 +72,7 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; default: all")
     parser.add_argument("--quick", action="store_true", help="smaller amounts: less than three minutes in all")
+    parser.add_argument("--full", action="store_true", help="growth: the whole curves; hours, and some GB of memory")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
     parser.add_argument(
         "--profile", action="store_true", help="in --quick too: where the time goes, function by function"

@@ -48,7 +48,7 @@ class Hook:
                 self.came.append(Came(clock.now_us(), first.split(" ")[1], fields.get("webhook-id", ""), body))
                 writer.write(_ANSWER)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # whoever sent has closed the connection
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # whoever sent has closed the connection, or the measurement is over: nobody waits for this task
         finally:
             writer.close()

@@ -95,8 +95,11 @@ class Process:
 class World:
     """What measurements share. Kafka and Redis start when first asked for, and stop with ``stack``."""
 
-    def __init__(self, stack: ExitStack, say: Callable[[str], None], *, quick: bool, profile: bool) -> None:
+    def __init__(
+        self, stack: ExitStack, say: Callable[[str], None], *, quick: bool, profile: bool, full: bool = False
+    ) -> None:
         self.say = say
+        self.full = full
         self.quick = quick
         self.profile = profile
         self._stack = stack
