@@ -1,11 +1,13 @@
 """From contributions to counters: every contribution counts in each of its segments, at every resolution.
 
 One event of a ticket often changes several cells at one instant, and a batch touches few segments many times: so
-amounts are added up by instant and attributes first, then by segment, then from finer buckets into coarser ones.
+amounts are added up by attributes and instant first, then by segment, then from finer buckets into coarser ones. What
+is the same for several buckets, as for a ticket alone in its ten seconds, is one and the same dictionary.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from schemas.instant import SECOND_US
@@ -14,13 +16,12 @@ from services.fold.flow import Flow
 from services.kpi import bucket
 from services.kpi.catalogue import GAUGES, Cell
 from services.kpi.window import Resolution
-from services.metrics.contribution import Contribution
-from services.metrics.delta import Delta
+from services.metrics.delta import Amounts, Delta
 from services.metrics.segments import EVERYTHING, Scope, Segments
 
-Amounts = dict[str, int]
-Place = tuple[int, str]
-Level = dict[Place, Amounts]
+Holder = tuple[str, Who, Scope]
+Level = dict[int, dict[str, Amounts]]
+"""By start in seconds and segment."""
 
 _CREATED_IN: Final = Cell.CREATED_IN.value
 
@@ -31,42 +32,42 @@ class Counting:
     def __init__(self, segments: Segments, kept: tuple[Resolution, ...]) -> None:
         self._segments = segments
         self._kept = kept
-        self._gathered: dict[tuple[str, Who, Scope, int], Amounts] = {}
-        self._gauge: dict[tuple[str, Who, Scope], Amounts] = {}
-        self._who: Who | None = None
-        self._at_us = 0
-        self._source = ""
-        self._scope = EVERYTHING
-        self._amounts: Amounts = {}
-        self._now: Amounts | None = None
+        self._width_us = kept[0].width_s * SECOND_US
+        self._gathered: dict[Holder, dict[int, Amounts]] = {}
+        self._gauge: dict[Holder, Amounts] = {}
 
-    def add(self, source: str, contribution: Contribution, sign: int, scope: Scope = EVERYTHING) -> None:
-        """Counts ``contribution`` in the cuts of ``scope``, or with a ``sign`` of -1 takes it back. A gauge counts
-        in its bucket and in what stands now."""
-        cell, at_us, who, first, second = contribution
-        gauge = cell in GAUGES
-        amounts = self._at(source, who, scope, at_us)
-        if gauge or cell.startswith(_CREATED_IN):
-            now = self._now
-            if now is None:
-                now = self._now = self._gauge.setdefault((source, who, scope), {})
-            now[cell] = now.get(cell, 0) + sign
-            if not gauge:
-                return  # ages are told of the present only
-        if first is None:
-            amounts[cell] = amounts.get(cell, 0) + sign
-            return
-        for field, amount in bucket.fields(cell, first, second):
-            amounts[field] = amounts.get(field, 0) + sign * amount
-
-    def flow(self, source: str, flow: Flow, sign: int, scope: Scope = EVERYTHING) -> None:
-        """Counts ``flow`` in the same way."""
-        self.add(source, flow[:5], sign * flow[5], scope)
+    def add(self, source: str, flows: Iterable[Flow], scope: Scope = EVERYTHING) -> None:
+        """Counts a ticket's ``flows`` in the cuts of ``scope``. A gauge counts in its bucket and in what stands now."""
+        width_us = self._width_us
+        # What one fact adds comes in a row: the last place is mostly the next one, and hashing attributes is slow.
+        who_before: Who | None = None
+        from_us = till_us = 0
+        starts: dict[int, Amounts] = {}
+        amounts: Amounts = {}
+        now: Amounts | None = None
+        for cell, at_us, who, first, second, sign in flows:
+            if who is not who_before:
+                starts = self._gathered.setdefault((source, who, scope), {})
+                who_before, till_us, now = who, 0, None
+            if not from_us <= at_us < till_us:
+                from_us = at_us - at_us % width_us
+                till_us = from_us + width_us
+                amounts = starts.setdefault(from_us // SECOND_US, {})
+            if first is not None:
+                for field, amount in bucket.fields(cell, first, second):
+                    amounts[field] = amounts.get(field, 0) + sign * amount
+                continue
+            of_present = cell[0] == _CREATED_IN  # ages are told of the present only
+            if of_present or cell in GAUGES:
+                if now is None:
+                    now = self._gauge.setdefault((source, who, scope), {})
+                now[cell] = now.get(cell, 0) + sign
+            if not of_present:
+                amounts[cell] = amounts.get(cell, 0) + sign
 
     def undecided(self) -> dict[str, list[str]]:
         """Segments that must be decided before :meth:`into`, by cut."""
-        holders = dict.fromkeys((source, who, scope) for source, who, scope, _ in self._gathered)
-        return self._segments.undecided(holders | dict.fromkeys(self._gauge))
+        return self._segments.undecided(self._gathered)
 
     def into(self, delta: Delta, now_us: int) -> int:
         """Writes the counters of all buckets that are still kept at ``now_us``. Returns how many instants were
@@ -78,53 +79,84 @@ class Counting:
                     there = delta.gauge.setdefault(segment, {})
                     for cell, amount in changed:
                         there[cell] = there.get(cell, 0) + amount
-        level: Level = {}
-        own: set[Place] = set()
-        for (source, who, scope, start_s), amounts in self._gathered.items():
-            if 0 in amounts.values():  # what came and went within the bucket, as statuses of a busy ticket do
-                amounts = {field: amount for field, amount in amounts.items() if amount}
-            for segment in self._segments.keys(source, who, scope):
-                _merge(level, own, (start_s, segment), amounts)
+        level = self._finest()
         now_s = now_us // SECOND_US
-        finest = self._kept[0]
         for resolution in self._kept:
-            if resolution is not finest:
+            if resolution is not self._kept[0]:
                 level = _coarser(level, resolution.width_s)
-            for (start_s, segment), amounts in level.items():
+            for start_s, segments in level.items():
                 expires_s = resolution.expires(start_s)
-                if expires_s > now_s and any(amounts.values()):
-                    target = (resolution.name, start_s, segment)
-                    delta.buckets[target] = amounts
-                    delta.expires[target] = expires_s
+                if expires_s > now_s and segments:
+                    delta.buckets[resolution.name, start_s] = segments
+                    delta.expires[resolution.name, start_s] = expires_s
         oldest = self._kept[-1]
-        return sum(oldest.expires(start_s) <= now_s for *_, start_s in self._gathered)
+        return sum(oldest.expires(start_s) <= now_s for starts in self._gathered.values() for start_s in starts)
 
-    def _at(self, source: str, who: Who, scope: Scope, at_us: int) -> Amounts:
-        # What one fact adds comes in a row: the last place is mostly the next one, and hashing attributes is slow.
-        if who is self._who and at_us == self._at_us and source == self._source and scope == self._scope:
-            return self._amounts
-        self._who, self._at_us, self._source, self._scope, self._now = who, at_us, source, scope, None
-        self._amounts = self._gathered.setdefault((source, who, scope, self._kept[0].start(at_us)), {})
-        return self._amounts
+    def _finest(self) -> Level:
+        parts: dict[int, dict[str, list[Amounts]]] = {}
+        for (source, who, scope), starts in self._gathered.items():
+            names = self._segments.keys(source, who, scope)
+            for start_s, amounts in starts.items():
+                if 0 in amounts.values():  # what came and went within the bucket, as statuses of a busy ticket do
+                    amounts = {field: amount for field, amount in amounts.items() if amount}
+                if amounts:
+                    _put(parts.setdefault(start_s, {}), names, amounts)
+        return {start_s: _summed(segments) for start_s, segments in parts.items()}
+
+
+def _put(parts: dict[str, list[Amounts]], segments: Iterable[str], amounts: Amounts) -> None:
+    for segment in segments:
+        there = parts.get(segment)
+        if there is None:
+            parts[segment] = [amounts]
+        else:
+            there.append(amounts)
 
 
 def _coarser(level: Level, width_s: int) -> Level:
+    within: dict[int, list[dict[str, Amounts]]] = {}
+    for start_s, segments in level.items():
+        within.setdefault(start_s - start_s % width_s, []).append(segments)
     coarse: Level = {}
-    own: set[Place] = set()
-    for (start_s, segment), amounts in level.items():
-        _merge(coarse, own, (start_s - start_s % width_s, segment), amounts)
+    for start_s, several in within.items():
+        if len(several) == 1:
+            coarse[start_s] = several[0]
+            continue
+        parts: dict[str, list[Amounts]] = {}
+        for segments in several:
+            for segment, amounts in segments.items():
+                there = parts.get(segment)
+                if there is None:
+                    parts[segment] = [amounts]
+                else:
+                    there.append(amounts)
+        coarse[start_s] = _summed(parts)
     return coarse
 
 
-def _merge(level: Level, own: set[Place], place: Place, amounts: Amounts) -> None:
-    """Adds ``amounts`` to a place. What nothing was added to is shared between places, and copied (``own``) before it
-    is."""
-    there = level.get(place)
-    if there is None:
-        level[place] = amounts
-        return
-    if place not in own:
-        own.add(place)
-        there = level[place] = there.copy()
-    for field, amount in amounts.items():
-        there[field] = there.get(field, 0) + amount
+def _summed(parts: dict[str, list[Amounts]]) -> dict[str, Amounts]:
+    """The sums by segment, without those that are nothing. The same parts have the same sum: it is made once."""
+    sums: dict[str, Amounts] = {}
+    known: dict[tuple[int, ...], Amounts] = {}
+    for segment, several in parts.items():
+        if len(several) == 1:
+            sums[segment] = several[0]
+            continue
+        mark = tuple(map(id, several))
+        total = known.get(mark)
+        if total is None:
+            total = known[mark] = _sum(several)
+        if total:
+            sums[segment] = total
+    return sums
+
+
+def _sum(several: list[Amounts]) -> Amounts:
+    total = several[0].copy()
+    standing = total.get
+    for amounts in several[1:]:
+        for field, amount in amounts.items():
+            total[field] = standing(field, 0) + amount
+    if 0 in total.values():
+        return {field: amount for field, amount in total.items() if amount}
+    return total

@@ -7,21 +7,24 @@ from dataclasses import dataclass, field
 from schemas.sla import SlaEvent
 from schemas.state import TimerState
 
-BucketId = tuple[str, int, str]
-"""``(resolution, start in seconds, segment)``."""
+Amounts = dict[str, int]
+"""By the field of a bucket."""
+Place = tuple[str, int]
+"""``(resolution, start in seconds)``."""
 
 
 @dataclass(slots=True)
 class Delta:
-    """Counters and gauges (by segment and cell) are amounts to add; entries replace; ``due`` of ``None`` takes a ticket
-    off the schedule; ``dropped`` are segments, as they are stored, that are counted no more; ``forgotten`` are tickets
-    that are deleted with their facts, before anything else is written."""
+    """Counters (by place and segment) and gauges (by segment) are amounts to add; several of them may be the same
+    dictionary. Entries replace; ``due`` of ``None`` takes a ticket off the schedule; ``dropped`` are segments, as they
+    are stored, that are counted no more; ``forgotten`` are tickets that are deleted with their facts, before anything
+    else is written."""
 
     entries: dict[str, bytes] = field(default_factory=dict)
     facts: dict[str, list[bytes]] = field(default_factory=dict)
-    buckets: dict[BucketId, dict[str, int]] = field(default_factory=dict)
-    expires: dict[BucketId, int] = field(default_factory=dict)
-    gauge: dict[str, dict[str, int]] = field(default_factory=dict)
+    buckets: dict[Place, dict[str, Amounts]] = field(default_factory=dict)
+    expires: dict[Place, int] = field(default_factory=dict)
+    gauge: dict[str, Amounts] = field(default_factory=dict)
     due: dict[str, int | None] = field(default_factory=dict)
     listed: dict[tuple[TimerState, str], int] = field(default_factory=dict)
     unlisted: set[tuple[TimerState, str]] = field(default_factory=set)

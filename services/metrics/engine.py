@@ -129,8 +129,7 @@ class Engine:
             # on the terms that it was promised, which is what its timers count as
             _, flows = recompute.refolded(ticket, sorted(history[key], key=_order), self._rules)
             self._count(Ticket(ticket.source, ticket.ticket_id), ticket, flows, [], change.counting, scope)
-            for contribution in promises(entry):
-                change.counting.add(ticket.source, contribution, 1, scope)
+            change.counting.add(ticket.source, [(*one, 1) for one in promises(entry)], scope)
             change.delta.entries[key] = pack(structs.replace(entry, revision=revision))
             change.tally.events += 1
         return change
@@ -250,14 +249,12 @@ class Engine:
         scope: Scope,
     ) -> None:
         old, new = contributions(before, after)
-        for contribution in new:
-            counting.add(after.source, contribution, 1, scope)
-        for contribution in old:
-            counting.add(after.source, contribution, -1, scope)
-        for flow in flows:
-            counting.flow(after.source, flow, 1, scope)
-        for flow in undone:
-            counting.flow(after.source, flow, -1, scope)
+        all_flows = [(*one, 1) for one in new]
+        all_flows += [(*one, -1) for one in old]
+        all_flows += flows
+        all_flows += [(*flow[:5], -flow[5]) for flow in undone]
+        if all_flows:
+            counting.add(after.source, all_flows, scope)
 
     def _settle(
         self,
@@ -280,13 +277,9 @@ class Engine:
         delta.due[key] = said.wake_us if said.wake_us is not None else retention.wake_us(entry, self._rules)
         was, now = promises(before), promises(entry)
         if was != now:
-            scope = (-1, before.revision)
-            for contribution in now:
-                if contribution not in was:
-                    change.counting.add(ticket.source, contribution, 1, scope)
-            for contribution in was:
-                if contribution not in now:
-                    change.counting.add(ticket.source, contribution, -1, scope)
+            flows = [(*one, 1) for one in now if one not in was]
+            flows += [(*one, -1) for one in was if one not in now]
+            change.counting.add(ticket.source, flows, (-1, before.revision))
         old, new = listing(before), listing(entry)
         for member, (state, score) in new.items():
             if old.get(member) != (state, score):

@@ -6,7 +6,7 @@ between any two lines here leaves either all of a batch or nothing of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from itertools import chain
@@ -322,10 +322,10 @@ class MemoryStore:
             self.tickets[partition, key] = entry
         for key, facts in delta.facts.items():
             self.history.setdefault((partition, key), []).extend(facts)
-        for (resolution, start_s, segment), amounts in delta.buckets.items():
-            counters = self.buckets.setdefault((partition, resolution, start_s, segment), {})
-            _add(counters, amounts)
-            self.touched.add((partition, segment))
+        for (resolution, start_s), segments in delta.buckets.items():
+            for segment, amounts in segments.items():
+                _add(self.buckets.setdefault((partition, resolution, start_s, segment), {}), amounts)
+                self.touched.add((partition, segment))
         for segment, amounts in delta.gauge.items():
             _add(self.gauges.setdefault((partition, segment), {}), amounts)
             self.touched.add((partition, segment))
@@ -380,35 +380,24 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
             zrem.append([key, *left])
         if entered := [(score, member) for (s, member), score in delta.listed.items() if s is state]:
             zadd.append([key, *_flat(entered)])
-    touched = {segment for _, _, segment in delta.buckets} | delta.gauge.keys()
+    touched = set(delta.gauge).union(*delta.buckets.values())
     if touched:
         at_s = after.clock_us // SECOND_US
         zadd.append([layout.segments_key(partition), *_flat((at_s, segment) for segment in touched)])
     over_s = before.clock_us // SECOND_US
-    packed: dict[int, int | None] = {}  # many buckets change by the same
-    add: dict[tuple[str, int], list[Any]] = {}
+    add: list[list[Any]] = []
+    packed: dict[int, int] = {}  # many buckets change by the same
     prefix = layout.bucket_prefix(partition)
-    now = [(layout.NOW, 0, segment, amounts) for segment, amounts in delta.gauge.items()]
-    for resolution, start_s, segment, amounts in chain(((*at, amounts) for at, amounts in delta.buckets.items()), now):
-        mark = id(amounts)
-        if mark not in packed:
-            changes = _packed(amounts)
-            packed[mark] = placed(changes) if changes is not None else None
-        place = packed[mark]
-        if place is None:
-            continue
-        row = add.get((resolution, start_s))
-        if row is None:
-            ends = resolution != layout.NOW
-            over = ends and start_s + _WIDTHS_S[resolution] <= over_s
-            expires_s = ends and delta.expires[resolution, start_s, segment]
-            row = add[resolution, start_s] = [f"{prefix}{resolution}:{start_s}:", expires_s, over]
-        row += (segment, place)
+    for (resolution, start_s), segments in delta.buckets.items():
+        over = start_s + _WIDTHS_S[resolution] <= over_s
+        add.append([f"{prefix}{resolution}:{start_s}:", delta.expires[resolution, start_s], over])
+        add[-1] += _places(segments, packed, placed)
+    add.append([layout.gauge_key(partition, ""), False, False, *_places(delta.gauge, packed, placed)])
     return {
         "del": [name(partition, key) for key in delta.forgotten for name in (_ticket, _facts)],
         "set": [[_ticket(partition, key), placed(entry)] for key, entry in delta.entries.items()],
         "push": [[_facts(partition, key), *map(placed, facts)] for key, facts in delta.facts.items()],
-        "add": list(add.values()),
+        "add": add,
         "zrem": zrem,
         "zadd": zadd,
         "append": [
@@ -428,11 +417,20 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
     }
 
 
-def _packed(amounts: dict[str, int]) -> bytes | None:
-    """What a bucket changes by, as stored; ``None`` for nothing. As many to add as to take back is no change."""
-    if 0 in amounts.values():
-        amounts = {field: amount for field, amount in amounts.items() if amount}
-    return msgspec.msgpack.encode(amounts) if amounts else None
+def _places(
+    changed: Mapping[str, dict[str, int]], packed: dict[int, int], placed: Callable[[bytes], int]
+) -> Iterator[str | int]:
+    """Segments, each with the place of what it changes by, as stored. As many to add as to take back is no change."""
+    for segment, amounts in changed.items():
+        place = packed.get(id(amounts))
+        if place is None:
+            kept = amounts
+            if 0 in amounts.values():
+                kept = {field: amount for field, amount in amounts.items() if amount}
+            place = packed[id(amounts)] = placed(msgspec.msgpack.encode(kept)) if kept else 0
+        if place:
+            yield segment
+            yield place
 
 
 def _flat(pairs: Iterable[tuple[object, object]]) -> Iterator[object]:

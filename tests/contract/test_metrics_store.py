@@ -66,11 +66,11 @@ def event(revision: int) -> SlaEvent:
 
 def delta(number: int = 1) -> Delta:
     fact = Fact(AT_US + number, 0, number.to_bytes(16, "big"), Kind.CREATED)
-    bucket = ("1h", 1_799_999_200, "all")
+    bucket = ("1h", 1_799_999_200)
     return Delta(
         entries={KEY: pack(Entry(Ticket("zendesk", "1", facts=number)))},
         facts={KEY: [pack_facts(with_facts(b"", [fact]))]},
-        buckets={bucket: {"c": number}},
+        buckets={bucket: {"all": {"c": number}}},
         expires={bucket: EXPIRES_S},
         gauge={"all": {"b": 1}},
         due={KEY: AT_US + number},
@@ -161,7 +161,7 @@ async def test_redis_holds_counters_lists_and_the_outbox_where_readers_look(redi
     assert fields[b"id"] == b"e2"
 
     taken_back = delta(3)
-    taken_back.buckets = {("1h", 1_799_999_200, "all"): {"c": -2}}
+    taken_back.buckets = {("1h", 1_799_999_200): {"all": {"c": -2}}}
     taken_back.gauge = {"all": {"b": -1}}
     await store.apply(0, following, following.after(None, AT_US), taken_back)
     assert await redis.exists(key) == 0, "a counter at zero is not kept"
@@ -178,8 +178,8 @@ async def test_a_bucket_of_thousands_of_fields_adds_up_and_one_that_is_emptied_l
     for sign in (1, 1, -1, -1):
         following = position.after(None, AT_US + 2 * 3600 * SECOND_US)  # the hour is over from the second step on
         changes = Delta(
-            buckets={bucket: {f"Rx{cell}": sign * (cell % 7 + 2**51 // 4) for cell in range(2500)}},
-            expires={bucket: EXPIRES_S},
+            buckets={bucket[:2]: {"all": {f"Rx{cell}": sign * (cell % 7 + 2**51 // 4) for cell in range(2500)}}},
+            expires={bucket[:2]: EXPIRES_S},
         )
         await store.apply(0, position, following, changes)
         position = following
@@ -199,7 +199,9 @@ HOUR_IS_OVER_US = AT_US + 2 * 3600 * SECOND_US
 async def stepped(store: Store, position: Position, amounts: dict[str, int], at_us: int = AT_US) -> Position:
     """One step that changes one bucket."""
     following = position.after(None, at_us)
-    await store.apply(0, position, following, Delta(buckets={HOUR: amounts}, expires={HOUR: EXPIRES_S}))
+    await store.apply(
+        0, position, following, Delta(buckets={HOUR[:2]: {HOUR[2]: amounts}}, expires={HOUR[:2]: EXPIRES_S})
+    )
     return following
 
 
@@ -327,8 +329,8 @@ async def test_what_was_counted_by_itself_is_admitted_again_after_redis_lost_tha
     cuts = await store.cuts(["team", "channel"])
     assert cuts is not None
     position = await store.claim(2)
-    bucket = {("1h", 1_799_999_200, name): {"c": 1} for name in ("all", "team:a", "team:other", "9~team:b", "brand:x")}
-    changes = Delta(buckets=bucket, expires=dict.fromkeys(bucket, EXPIRES_S))
+    counted = {name: {"c": 1} for name in ("all", "team:a", "team:other", "9~team:b", "brand:x")}
+    changes = Delta(buckets={("1h", 1_799_999_200): counted}, expires={("1h", 1_799_999_200): EXPIRES_S})
     await store.apply(2, position, position.after(None, AT_US), changes)
     await store.readmit(cuts, {"channel": ["channel:email"], "gone": ["gone:x"]})
     assert await store.admit(cuts, "team", 1, ["team:z", "team:a", "team:b"]) == ["team:a"]
@@ -354,7 +356,7 @@ async def test_a_scan_meets_every_ticket_and_says_whose_it_is(store: Store) -> N
 
 async def test_dropped_segments_leave_no_gauge_and_a_position_says_what_was_swept(store: Store) -> None:
     position = await store.claim(5)
-    bucket = {("1h", 1_799_999_200, name): {"c": 1} for name in ("all", "team:a")}
+    bucket = {("1h", 1_799_999_200): {name: {"c": 1} for name in ("all", "team:a")}}
     gauge = {"all": {"b": 2}, "team:a": {"b": 1}, "brand:x": {"b": 1}}
     changes = Delta(buckets=bucket, expires=dict.fromkeys(bucket, EXPIRES_S), gauge=gauge)
     following = position.after(None, AT_US)

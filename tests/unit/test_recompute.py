@@ -108,9 +108,9 @@ def test_a_breach_that_is_found_is_announced_and_counted_once_and_taken_back_wit
     total: Counter[str] = Counter()
 
     def taken(delta: Delta) -> Entry:
-        for (resolution, _, segment), amounts in delta.buckets.items():
-            if (resolution, segment) == ("1d", "all"):
-                total.update(amounts)
+        for (resolution, _), segments in delta.buckets.items():
+            if resolution == "1d":
+                total.update(segments.get("all", {}))
         return unpack_entry(delta.entries[key])
 
     entry = taken(old.batch({}, {key: story.facts()}, {}, at(40), at(40))[0])
