@@ -9,7 +9,7 @@ from datetime import datetime
 
 import structlog
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import Response
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 from structlog.stdlib import BoundLogger
@@ -19,7 +19,9 @@ from services import clock
 from services.alerts.alerting import Alerting
 from services.alerts.api import (
     alerts,
+    board,
     configuration,
+    definitions,
     deliveries,
     explain,
     forecast,
@@ -34,6 +36,9 @@ from services.alerts.api import (
     timers,
 )
 from services.alerts.api.dependencies import GUARDS, Context, Streams
+from services.alerts.board import pages
+from services.alerts.board.live import Live
+from services.alerts.board.panel import Panel
 from services.alerts.feed import Feed
 from services.alerts.forecast.forecaster import Forecaster
 from services.alerts.measures import Transitions
@@ -107,6 +112,7 @@ def build(
         timers=TimerList(reader, partitions),
         tickets=Tickets(reader, partitions),
         streams=Streams(most=stream.MAX_STREAMS),
+        live=Live(lambda: _panel(app), feed, now),
     )
     problem.install(app)
     app.add_exception_handler(NotNow, _not_now)
@@ -125,9 +131,11 @@ def build(
     app.include_router(rules.router, dependencies=GUARDS)
     app.include_router(recompute.router, dependencies=GUARDS)
     app.include_router(configuration.router, dependencies=GUARDS)
+    app.include_router(definitions.router, dependencies=GUARDS)
+    app.include_router(board.router, dependencies=GUARDS)
     app.include_router(probes.router(health, registry))
     openapi.describe(app, _EVERYWHERE, "/v1/")
-    app.add_api_route("/", _landing, include_in_schema=False, response_class=HTMLResponse)
+    app.include_router(pages.router())
     return app
 
 
@@ -205,16 +213,7 @@ async def _redis_problem(reader: Redis) -> str | None:
     return None
 
 
-async def _landing(request: Request) -> str:
-    """What there is, for a person with a browser."""
-    rows = "".join(
-        f"<tr><td><code>{method.upper()} {path}</code></td><td>{operation.get('summary', '')}</td></tr>"
-        for path, operations in request.app.openapi()["paths"].items()
-        for method, operation in operations.items()
-    )
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Deskpulse</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}
-td{{padding:.2rem 1rem .2rem 0;vertical-align:top}}</style>
-<h1>Deskpulse</h1><p>The query API is up. <a href="/docs">Try it</a>, or read its
-<a href="/openapi.json">description</a>.</p><table>{rows}</table></html>"""
+def _panel(app: FastAPI) -> Panel:
+    """What boards are made by, as configured now."""
+    parts: Context = app.state.context
+    return Panel(parts.document, parts.kpis, parts.timers, parts.store)

@@ -76,6 +76,19 @@ class Feed:
         self._ended.set()
         self._wake()
 
+    @property
+    def ended(self) -> bool:
+        """Whether followers have to end."""
+        return self._ended.is_set()
+
+    async def news(self, longest_s: float) -> bool:
+        """Whether something came within ``longest_s``; also true after a look without news, or when the feed ends."""
+        try:
+            await asyncio.wait_for(self._news.wait(), longest_s)
+        except TimeoutError:
+            return False
+        return True
+
     async def newest(self) -> str:
         """The id of the last entry; ``0-0`` when there is none."""
         with away():

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from schemas.sla import SlaMetric
 from schemas.ticket import Priority, Status
+from services.config.board import BoardChoices
 from services.config.duration import percent, seconds
 from services.config.forecast import ForecastChoices
 from services.config.receiver import Receiver, Url
@@ -194,6 +196,7 @@ class Document(_Part):
     routes: tuple[Route, ...] = ()
     silences: tuple[PlannedSilence, ...] = Field((), max_length=200)
     api_tokens: tuple[SecretStr, ...] = ()
+    board: BoardChoices = BoardChoices()
     board_url: Url | None = None
     runbooks_url: Url | None = None
 
@@ -261,6 +264,8 @@ class Document(_Part):
             problem = cut_problem(rule, self.segments)
             if problem is not None:
                 problems.append(f"rules[{number}].{problem}")
+        if "window" in self.board.model_fields_set and self.board.window not in self.windows:
+            problems.append(f"board.window: no window '{self.board.window}' (there is: {', '.join(self.windows)})")
         horizon_s, days = self.retention.closed_tickets_s, self.kpis.first_contact_days
         if horizon_s is not None and horizon_s < days * DAY_S:
             problems.append(
@@ -286,6 +291,18 @@ class Document(_Part):
         if len(nouns) > 1:
             return f"'{name}' is a {' and a '.join(nouns)}; give one of them another name"
         return None
+
+    def ticket_url(self, source: str, ticket_id: str) -> str | None:
+        """Where a ticket can be opened in its helpdesk, if the source says so."""
+        found = self.sources.get(source)
+        if found is None or found.ticket_url is None:
+            return None
+        return found.ticket_url.replace("{ticket_id}", quote(ticket_id, safe=""))
+
+    @property
+    def board_window(self) -> str:
+        """The window of the board's numbers: the configured one, else a day where there is one, else the longest."""
+        return self.board.window if self.board.window in self.windows else max(self.windows, key=seconds)
 
     @property
     def windows_s(self) -> dict[str, int]:

@@ -31,7 +31,7 @@ class Line:
         file = folder / "deskpulse.yaml"
         file.write_text(config)
         self.ports = {name: free_port() for name in SERVICES}
-        self._environment = {
+        self.environment = {
             **environment,
             "DESKPULSE_CONFIG": str(file),
             "DESKPULSE_DATA_DIR": str(folder / "data"),
@@ -47,7 +47,7 @@ class Line:
             until(lambda n=name: self.ready(n), f"{name} is ready: {self.services[name].said()[-800:]}", timeout_s=60)
 
     def _start(self, name: str) -> Service:
-        return Service(name, self._environment, self._folder / f"{name}.log")
+        return Service(name, self.environment, self._folder / f"{name}.log")
 
     def restart(self, name: str) -> None:
         """SIGKILL, and the same again."""

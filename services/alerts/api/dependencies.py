@@ -15,6 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from redis.asyncio import Redis
 
 from services.alerts.alerting import Alerting
+from services.alerts.board.live import Live
 from services.alerts.feed import Feed
 from services.alerts.forecast.forecaster import Forecaster
 from services.alerts.memories import Memories
@@ -58,6 +59,7 @@ class Context:
     sight: Sight
     recomputes: Recomputes
     forecasts: Forecaster
+    live: Live
 
 
 def context(request: Request) -> Context:

@@ -6,27 +6,24 @@ from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Query
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 from fastapi.sse import format_sse_event
 from pydantic import AwareDatetime
-from starlette.types import Receive, Scope, Send
 
 from schemas import codec
 from schemas.alert import AlertEvent, AlertState, Severity
 from schemas.failure import NotNow
 from schemas.instant import from_datetime
 from services import clock
-from services.alerts.api.dependencies import Context, Parts, Streams
+from services.alerts.api.dependencies import Context, Parts
+from services.alerts.api.event_stream import LIFETIME_S, RETRY_MS, EventStream, refuse_if_full
 from services.alerts.feed import BLOCK_S
 from services.operate.problem import Problem
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
 
 MAX_STREAMS: Final = 200
-LIFETIME_S: Final = 600.0
-"""A stream ends by itself after that; clients come back and resume. So a client that is gone is noticed."""
 PING_S: Final = 15.0
-RETRY_MS: Final = 2000
 
 
 async def start(
@@ -37,9 +34,7 @@ async def start(
     ] = None,
 ) -> tuple[str, bool]:
     """Where a stream begins, and whether the client has to be told that something in between is lost."""
-    if parts.streams.open >= parts.streams.most:
-        said = f"{parts.streams.most} are open."
-        raise Problem(503, "too-many-streams", "Too many streams", said, headers={"Retry-After": "10"})
+    refuse_if_full(parts.streams)
     try:
         if last_event_id:
             kept = await parts.feed.has(last_event_id)
@@ -49,29 +44,6 @@ async def start(
         return await parts.feed.newest(), False
     except NotNow as wait:
         raise Problem(503, "unavailable", "Unavailable", f"{wait.what}.", headers={"Retry-After": "2"}) from None
-
-
-class _Stream(StreamingResponse):
-    """A stream that is counted while it is open, and whose generator ends with it.
-
-    FastAPI's own way (a route that yields) is not used: when a client leaves in the middle of a burst it fails with
-    a BrokenResourceError (0.165), which would be logged as a bug each time.
-    """
-
-    media_type = "text/event-stream"
-
-    def __init__(self, frames: AsyncGenerator[bytes, None], streams: Streams) -> None:
-        super().__init__(frames, headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
-        self._frames = frames
-        self._streams = streams
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._streams.open += 1
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._streams.open -= 1
-            await self._frames.aclose()
 
 
 @router.get(
@@ -91,7 +63,7 @@ async def stream(
     An event `reset` means that events between the last one you saw and now are gone: load `GET /v1/alerts` again,
     then go on. A comment every 15 s keeps proxies from closing an idle stream.
     """
-    return _Stream(_frames(parts, begin, state, severity), parts.streams)
+    return EventStream(_frames(parts, begin, state, severity), parts.streams)
 
 
 async def _frames(

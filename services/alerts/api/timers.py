@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query
 from pydantic import BeforeValidator
@@ -88,12 +87,10 @@ async def timers(
 
 def about(parts: Parts, ticket: Ticket) -> dict[str, Any]:
     """What identifies a ticket and says who holds it."""
-    source = parts.document.sources.get(ticket.source)
-    template = source.ticket_url if source is not None else None
     return {
         "source": ticket.source,
         "ticket_id": ticket.ticket_id,
-        "url": template.replace("{ticket_id}", quote(ticket.ticket_id, safe="")) if template else None,
+        "url": parts.document.ticket_url(ticket.source, ticket.ticket_id),
         "status": ticket.status,
         "priority": ticket.who.priority,
         "channel": ticket.who.channel,
