@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 from schemas.sla import SlaMetric
 from schemas.ticket import Priority, Status
 from services.config import rule_reference
+from services.config.board import MOST_TILES, BoardChoices
 from services.config.document import DIMENSIONS, Document, Escalation, KpiChoices, Policy, Retention, Route, Source
 from services.config.environment import Environment
 from services.config.forecast import ForecastChoices
@@ -92,6 +93,7 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             "list of secrets",
             "Bearer tokens of the query API. Without any it answers everybody who can reach its port.",
         ),
+        "board": ("mapping", "What the live board shows."),
         "board_url": ("URL", "Where people reach the query API and the board: messages link to it."),
         "runbooks_url": ("URL", "Where people read the runbooks; the file's name is added. For links in messages."),
     },
@@ -175,6 +177,14 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             "`first_reply`, `first_message`",
             "Whether `next_response` begins only after the first reply, or with the customer's first later message.",
         ),
+    },
+    BoardChoices: {
+        "title": ("text", "Stands above it."),
+        "kpis": (
+            "list of KPIs",
+            f"The tiles, at most {MOST_TILES}: a KPI, or a number of it such as `first_response_time.p50_s`.",
+        ),
+        "window": ("one of `windows`", "Of the tiles and the workload. By default `24h`, or the longest there is."),
     },
     KpiChoices: {
         "first_contact_days": (
@@ -578,6 +588,7 @@ _TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
     (Document, "The document"),
     (Source, "`sources.<name>`"),
     (Policy, "`sla_policies[]`"),
+    (BoardChoices, "`board`"),
     (KpiChoices, "`kpis`"),
     (Escalation, "`kpis.escalation`"),
     (Retention, "`retention`"),
