@@ -26,6 +26,7 @@ from services.alerts.api import (
     explain,
     forecast,
     kpis,
+    links,
     oncall,
     receivers,
     recompute,
@@ -41,7 +42,7 @@ from services.alerts.board.live import Live
 from services.alerts.board.panel import Panel
 from services.alerts.feed import Feed
 from services.alerts.forecast.forecaster import Forecaster
-from services.alerts.measures import Transitions
+from services.alerts.measures import LinkMeasures, Transitions
 from services.alerts.memories import Memories
 from services.alerts.rulebook import RuleBook
 from services.alerts.sight import Sight
@@ -105,6 +106,7 @@ def build(
         kpis=found,
         rules=RuleBook(document, writer, reader),
         silences=book,
+        link_uses=LinkMeasures(registry).uses,
         memories=Memories(writer, reader),
         sight=Sight(found),
         recomputes=Recomputes(writer, reader),
@@ -124,6 +126,7 @@ def build(
     app.include_router(stream.router, dependencies=GUARDS)
     app.include_router(alerts.router, dependencies=GUARDS)
     app.include_router(silences.router, dependencies=GUARDS)
+    app.include_router(links.router)
     app.include_router(deliveries.router, dependencies=GUARDS)
     app.include_router(receivers.router, dependencies=GUARDS)
     app.include_router(oncall.router, dependencies=GUARDS)

@@ -19,6 +19,7 @@ Name = Literal[
     "deskpulse_delivery_attempts_total",  # counter: attempts, by receiver and outcome
     "deskpulse_deliveries_pending",  # gauge: messages that wait
     "deskpulse_receiver_disabled",  # gauge: 1 for a receiver that asked for no more
+    "deskpulse_links_total",  # counter: uses of signed links, by action and outcome
     "deskpulse_silences",  # gauge: silences that are active
     "deskpulse_alerts_outbox_records",  # gauge: transitions that Kafka does not have yet
     "deskpulse_alerts_outbox_age_seconds",  # gauge: since when the oldest of them waits
@@ -54,6 +55,14 @@ class Transitions:
             severity=alert.severity.value,
             silenced_by=alert.silenced_by,
         )
+
+
+class LinkMeasures:
+    """What becomes of the signed links in messages, in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        meaning = "Uses of signed links."
+        self.uses = Counter("deskpulse_links", meaning, ("action", "outcome"), registry=registry)
 
 
 class Measures:

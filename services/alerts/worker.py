@@ -55,7 +55,7 @@ GROUP: Final = "deskpulse-alerts"
 _CHUNK: Final = 500
 _LOOK_S: Final = 0.5
 _PRUNE_S: Final = 60.0
-_AT_THE_START: Final = ("receivers", "board_url", "runbooks_url")
+_AT_THE_START: Final = ("receivers", "board_url", "runbooks_url", "links")
 """What of the document is set up at the start and stays as it was then."""
 
 log: BoundLogger = structlog.get_logger("alerts")

@@ -21,6 +21,7 @@ from schemas.ticket import Priority, Status
 from services.config.board import BoardChoices
 from services.config.duration import percent, seconds
 from services.config.forecast import ForecastChoices
+from services.config.links import Links
 from services.config.receiver import Receiver, Url
 from services.config.rule import AnyRule, cut_problem
 from services.config.rule import problems as rule_problems
@@ -31,6 +32,7 @@ from services.config.silence import PlannedSilence
 
 _RULE_PLACE = re.compile(r"^rules\[\d+\](?:\.[a-z_]+(?:\[\d+\])?)*(?=: )")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SAFE = re.compile(r"https://|http://(localhost|127\.0\.0\.1|\[::1\])([:/]|$)")
 DAY_S: Final = 86_400
 NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 DIMENSIONS: Final = ("source", "channel", "team", "agent", "priority", "brand", "tier", "tag")
@@ -199,6 +201,7 @@ class Document(_Part):
     board: BoardChoices = BoardChoices()
     board_url: Url | None = None
     runbooks_url: Url | None = None
+    links: Links | None = None
 
     @model_validator(mode="after")
     def _references_exist(self) -> Document:
@@ -240,6 +243,8 @@ class Document(_Part):
             for name, receiver in self.receivers.items()
             if receiver.quiet is not None and receiver.quiet.calendar not in (None, *self.calendars)
         ]
+        if self.links is not None and not _for_links(self.board_url):
+            problems.append("links: need board_url, where people reach the API, with https:// (or on this machine)")
         names = [silence.name for silence in self.silences]
         problems += [
             f"silences[{number}].name: '{name}' is used twice; names identify a silence in alerts"
@@ -308,6 +313,11 @@ class Document(_Part):
     def windows_s(self) -> dict[str, int]:
         """Window names as written, with their length in seconds, in the order of the document."""
         return {window: seconds(window) for window in self.windows}
+
+
+def _for_links(board_url: str | None) -> bool:
+    """Whether links may lead there: what is in them is worth a secret."""
+    return board_url is not None and _SAFE.match(board_url) is not None
 
 
 def raw_retentions(path: Path, environment: Mapping[str, str]) -> dict[str, int]:

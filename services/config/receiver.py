@@ -222,6 +222,7 @@ class Receiver(_Part):
     message: Annotated[str, AfterValidator(_template), Field(min_length=1, max_length=2000)] | None = None
     digest: Digest | Literal[False] | None = None
     quiet: Quiet | None = None
+    links: bool = True
 
     @model_validator(mode="after")
     def _one_kind(self) -> Receiver:

@@ -21,6 +21,7 @@ from services.config.board import MOST_TILES, BoardChoices
 from services.config.document import DIMENSIONS, Document, Escalation, KpiChoices, Policy, Retention, Route, Source
 from services.config.environment import Environment
 from services.config.forecast import ForecastChoices
+from services.config.links import Links
 from services.config.receiver import (
     AlertmanagerReceiver,
     AppriseReceiver,
@@ -96,6 +97,10 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         "board": ("mapping", "What the live board shows."),
         "board_url": ("URL", "Where people reach the query API and the board: messages link to it."),
         "runbooks_url": ("URL", "Where people read the runbooks; the file's name is added. For links in messages."),
+        "links": (
+            "see below",
+            "Lets people acknowledge and snooze from a message. Default: nobody can.",
+        ),
     },
     Source: {
         "vendor": (
@@ -245,6 +250,7 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             ),
         ),
         "quiet": ("`{hours, …}`", "When messages to it wait; see [on call](guides/on-call.md)."),
+        "links": ("true or false", "Whether its messages carry links that act, where `links` are configured."),
     },
     Digest: {
         "after": ("number", "So many messages in `per` go out at once, each by itself. 1 to 10000."),
@@ -314,6 +320,13 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         "timezone": ("IANA name", "Of `hours`, which need it."),
         "calendar": ("name", "Instead of hours: one of `calendars`, and quiet is when it is closed."),
         "exceptions": ("list of severities", "What does not wait. `[]` for everything waits."),
+    },
+    Links: {
+        "secrets": (
+            "list of secrets",
+            "The first signs, the others still count. Changing all of them ends every link. `openssl rand -base64 32`",
+        ),
+        "valid": ("duration", "How long after what the message tells, from `5m` to `30d`."),
     },
     PlannedSilence: {
         "name": ("name", "Its id in alerts and in `/v1/silences`."),
@@ -611,6 +624,7 @@ _TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
     (Quiet, "`quiet` of routes and receivers"),
     (EscalationStep, "`routes[].escalate[]`"),
     (PlannedSilence, "`silences[]`"),
+    (Links, "`links`"),
 )
 
 

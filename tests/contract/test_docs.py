@@ -142,13 +142,13 @@ def _fitting(name: str) -> str:
     """A secret of the form that its name promises."""
     if name.endswith(("_URL", "_WEBHOOK", "_WORKFLOW", "HOOK")):
         return "https://hooks.example/s3cret"
-    return "0123456789abcdef0123456789abcdef" if name == "PAGERDUTY_KEY" else "whsec_c2VjcmV0"
+    return "0123456789abcdef0123456789abcdef" if name == "PAGERDUTY_KEY" else "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
 
 
 def _exported() -> set[str]:
     """The pipeline's metrics by the names that Prometheus sees."""
     names = set()
-    of_alerts = (alerts.Measures, alerts.RuleMeasures, alerts.Transitions)
+    of_alerts = (alerts.LinkMeasures, alerts.Measures, alerts.RuleMeasures, alerts.Transitions)
     for catalogue in (IngestMeasures, Meters, *of_alerts, reload.Measures):
         registry = CollectorRegistry()
         catalogue(registry)

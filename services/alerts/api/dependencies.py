@@ -12,6 +12,7 @@ from fastapi import Depends, Request, Security
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from prometheus_client import Counter
 from redis.asyncio import Redis
 
 from services.alerts.alerting import Alerting
@@ -55,6 +56,7 @@ class Context:
     streams: Streams
     rules: RuleBook
     silences: SilenceBook
+    link_uses: Counter
     memories: Memories
     sight: Sight
     recomputes: Recomputes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from services.alerts.delivery import Outcome
+from services.alerts.link import Signer
 from services.alerts.message import Message
 from services.alerts.notify.alertmanager import Alertmanager
 from services.alerts.notify.anything import Anything
@@ -34,7 +35,7 @@ class Channel(Protocol):
 def channel(document: Document, name: str) -> Channel:
     """The channel of one of the document's receivers. Raises ValueError for what only the channel can tell."""
     receiver = document.receivers[name]
-    wording = _wording(document, receiver)
+    wording = _wording(document, name, receiver)
     if receiver.slack is not None:
         return Slack(receiver.slack, wording)
     if receiver.teams is not None:
@@ -48,7 +49,7 @@ def channel(document: Document, name: str) -> Channel:
     if receiver.apprise is not None:
         return Anything(receiver.apprise, wording)
     assert receiver.webhook is not None
-    return Webhook(receiver.webhook)
+    return Webhook(receiver.webhook, wording)
 
 
 def problems(document: Document) -> list[str]:
@@ -64,10 +65,12 @@ def problems(document: Document) -> list[str]:
     return found
 
 
-def _wording(document: Document, receiver: Receiver) -> Wording:
+def _wording(document: Document, name: str, receiver: Receiver) -> Wording:
     return Wording(
         board_url=document.board_url,
         runbooks_url=document.runbooks_url,
         message=template.parse(receiver.message) if receiver.message is not None else None,
+        receiver=name,
+        signer=Signer.of(document) if receiver.links else None,
         worst=receiver.gathering.worst if receiver.gathering is not None else 10,
     )

@@ -14,16 +14,18 @@ from schemas import standard_webhook
 from services.alerts.delivery import Delivered, Outcome
 from services.alerts.message import Gathered, Message, Notice, Over, Trial
 from services.alerts.notify.outbound import Answer, Outbound, fingerprint, outcome
-from services.alerts.notify.words import TRIAL_TITLE
+from services.alerts.notify.words import TRIAL_TITLE, Wording
 from services.config.receiver import WebhookReceiver
 
 _json = msgspec.json.Encoder()
+_PLAIN = Wording()
 
 
 class Webhook:
     """One receiver."""
 
-    def __init__(self, receiver: WebhookReceiver) -> None:
+    def __init__(self, receiver: WebhookReceiver, wording: Wording = _PLAIN) -> None:
+        self._wording = wording
         self._url = receiver.url
         self._secrets = [secret.get_secret_value() for secret in receiver.secrets]
         self._outbound = Outbound(allow_private=receiver.allow_private)
@@ -33,7 +35,7 @@ class Webhook:
         """One attempt. Never raises for anything that the network or the receiver does."""
         if isinstance(message, Over):
             return Delivered()
-        body = payload(message)
+        body = payload(message, self._wording)
         headers = standard_webhook.headers(self._secrets, message.message_id, at_us // 1_000_000, body)
         answer = await self._outbound.post(self._url, body, headers, at_us, read=False)
         return outcome(answer.status, answer.retry_after_s) if isinstance(answer, Answer) else answer
@@ -43,10 +45,14 @@ class Webhook:
         await self._outbound.close()
 
 
-def payload(message: Notice | Gathered | Trial) -> bytes:
-    """The body of the request."""
+def payload(message: Notice | Gathered | Trial, wording: Wording = _PLAIN) -> bytes:
+    """The body of the request: the event, with ``links`` where links that act are wanted."""
     if isinstance(message, Notice):
-        return message.body
+        links = wording.signed(message.event)
+        if not links:
+            return message.body
+        named = {action.value: url for action, url in links.items()}
+        return message.body[:-1] + b',"links":' + _json.encode(named) + b"}"
     if isinstance(message, Trial):
         return _json.encode({"type": "test", "message": TRIAL_TITLE, "receiver": message.receiver})
     digest = message.digest

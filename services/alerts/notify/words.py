@@ -11,6 +11,7 @@ from urllib.parse import quote
 from schemas.alert import Alert, AlertEvent, AlertState, Transition
 from schemas.instant import from_datetime, to_rfc3339
 from services.alerts.digest import Counts, Digest, severity
+from services.alerts.link import Action, Signer
 from services.alerts.message import Gathered, Notice, Trial
 from services.config import template
 from services.config.template import Template
@@ -72,12 +73,18 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How one receiver is spoken to. ``worst`` alerts of a digest are named."""
+    """How one receiver is spoken to. ``worst`` alerts of a digest are named; ``signer`` makes links that act."""
 
     board_url: str | None = None
     runbooks_url: str | None = None
     message: Template | None = None
     worst: int = 10
+    receiver: str = ""
+    signer: Signer | None = None
+
+    def signed(self, event: AlertEvent) -> dict[Action, str]:
+        """The links that act on the alert for whoever has them; none where none are wanted."""
+        return {} if self.signer is None else self.signer.urls(event, self.receiver)
 
     def alert_url(self, alert: Alert) -> str | None:
         """Where the alert can be looked at."""
@@ -122,8 +129,10 @@ class Wording:
         text = f"{done} {alert.detail}" if done else alert.detail
         if alert.why is not None and event.transition is Transition.FIRED:
             text = f"{text} Why: {alert.why.said}"
-        links = [(f"Ticket {shown.ticket_id}", shown.url) for shown in alert.evidence[:3]]
-        links += [("Alert", self.alert_url(alert)), ("Numbers", self.numbers_url(alert))]
+        signed = self.signed(event)
+        links = [("Acknowledge", signed.get(Action.ACKNOWLEDGE)), ("Snooze 1 h", signed.get(Action.SNOOZE))]
+        links += [(f"Ticket {shown.ticket_id}", shown.url) for shown in alert.evidence[:3]]
+        links += [("Alert", signed.get(Action.OPEN) or self.alert_url(alert)), ("Numbers", self.numbers_url(alert))]
         links += [("Runbook", self.runbook_url(alert))]
         own = self.message
         values = self._values(event)
@@ -218,6 +227,8 @@ def _label(event: AlertEvent) -> tuple[str, Tone]:
 def _done(event: AlertEvent) -> str | None:
     """What a person did."""
     who = event.actor or "somebody"
+    if who.startswith("link "):
+        who = f"Somebody with the {who}"
     alert = event.alert
     match event.transition:
         case Transition.ACKNOWLEDGED:
@@ -228,6 +239,8 @@ def _done(event: AlertEvent) -> str | None:
             return f"Ended by {who}."
         case Transition.SNOOZE_ENDED:
             return "The snooze is over."
+        case Transition.SILENCE_ENDED:
+            return "The silence is over."
         case Transition.ESCALATED:
             return "Nobody has taken it yet, so more people are told."
         case _:
