@@ -32,7 +32,9 @@ from tests.support import desk, lives
 SIZE: Final = 4096
 _FROM_US: Final = 1_780_000_000 * SECOND_US
 _YEARS_US: Final = 10 * 365 * 86_400 * SECOND_US
-_NAMES: Final = frozenset({"support", "billing", "technical", "onboarding", "login", "invoice", "bug", "shipping", "zendesk"})
+_NAMES: Final = frozenset(
+    {"support", "billing", "technical", "onboarding", "login", "invoice", "bug", "shipping", "refund", "zendesk"}
+)
 _WIDTH: Final = 110
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
+from zlib import crc32
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, structs
@@ -430,15 +432,43 @@ PAUSED_FROM: Final = 4_000_000_000_000_000
 below 2^53, so that Redis' floating point keeps them exact."""
 
 
-def timers_key(partition: int, state: TimerState) -> str:
-    """Sorted set: timers (:func:`timer_member`) by the instant in µs at which they break, or broke, their promise;
+TimerPlace = tuple[str, str]
+"""Where a timer is listed: the list (:func:`timer_list`) and its member there (:func:`timer_member`)."""
+
+
+def timers_key(partition: int, listed: str) -> str:
+    """Sorted set: tickets with a timer in this list by the instant in µs at which it breaks, or broke, its promise;
     paused ones by :data:`PAUSED_FROM` plus the instant of the pause."""
-    return f"{slot(partition)}timers:{state.value}"
+    return f"{slot(partition)}timers:{listed}"
 
 
-def timer_member(source: str, ticket_id: str, metric: SlaMetric, team: str | None) -> str:
-    """A timer in an index; carries what lists are filtered by."""
-    return "\x1f".join((source, ticket_id, metric.value, team or ""))
+def timer_list(state: TimerState, metric: SlaMetric) -> str:
+    """The list of timers of one metric in one state. In form 0 there was one for each state, named as it is."""
+    return f"{state.value}:{metric.value}"
+
+
+def timer_member(source: str, ticket_id: str, team: str | None) -> str:
+    """A ticket in a list of timers, and by whom it is held: very many are kept, so of the team only :func:`hint`."""
+    return f"{source}:{ticket_id}{hint(team)}"
+
+
+def former_place(state: TimerState, source: str, ticket_id: str, metric: SlaMetric, team: str | None) -> TimerPlace:
+    """Where form 0 listed a timer."""
+    return state.value, "\x1f".join((source, ticket_id, metric.value, team or ""))
+
+
+@lru_cache(4096)
+def hint(team: str | None) -> str:
+    """Two letters, :data:`HINTED` bytes, that tell teams apart: a team that has others is not meant, one that has the
+    same may be."""
+    if team is None:
+        return ".."
+    number = crc32(team.encode())
+    return _LETTERS[number & 63] + _LETTERS[number >> 6 & 63]
+
+
+HINTED: Final = 2
+_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 def segments_key(partition: int) -> str:
@@ -449,8 +479,8 @@ def segments_key(partition: int) -> str:
 def bucket_key(partition: int, resolution: str, start_s: int, segment: str) -> str:
     """String or hash: the counters of one bucket of one segment (fields: ``services.kpi.bucket``).
 
-    A small one is a MessagePack map of field and amount, behind ``@`` and twelve letters where it has a version; one that
-    has grown is a hash, with its version in the field ``@``.
+    A small one is a MessagePack map of field and amount, behind ``@`` and twelve letters where it has a version; one
+    that has grown is a hash, with its version in the field ``@``.
     """
     return f"{bucket_prefix(partition)}{resolution}:{start_s}:{segment}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from schemas.sla import SlaEvent
-from schemas.state import TimerState
+from schemas.state import TimerPlace
 
 Amounts = dict[str, int]
 """By the field of a bucket."""
@@ -26,8 +26,8 @@ class Delta:
     expires: dict[Place, int] = field(default_factory=dict)
     gauge: dict[str, Amounts] = field(default_factory=dict)
     due: dict[str, int | None] = field(default_factory=dict)
-    listed: dict[tuple[TimerState, str], int] = field(default_factory=dict)
-    unlisted: set[tuple[TimerState, str]] = field(default_factory=set)
+    listed: dict[TimerPlace, int] = field(default_factory=dict)
+    unlisted: set[TimerPlace] = field(default_factory=set)
     events: list[SlaEvent] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)

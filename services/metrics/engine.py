@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from msgspec import structs
 
+from schemas.sla import SlaMetric
 from schemas.state import (
     FORGET_FROM,
     PAUSED_FROM,
@@ -20,8 +21,11 @@ from schemas.state import (
     Mode,
     Notice,
     Ticket,
+    TimerPlace,
     TimerState,
+    former_place,
     pack,
+    timer_list,
     timer_member,
 )
 from services.fold import recompute, retention
@@ -219,9 +223,9 @@ class Engine:
         delta.facts.pop(key, None)
         delta.forgotten.append(key)
         delta.due[key] = None
-        for member, (state, _) in listing(entry).items():
-            delta.listed.pop((state, member), None)
-            delta.unlisted.add((state, member))
+        for place in listing(entry):
+            delta.listed.pop(place, None)
+            delta.unlisted.add(place)
         change.tally.forgotten += 1
 
     def _folded(
@@ -281,28 +285,27 @@ class Engine:
             flows += [(*one, -1) for one in was if one not in now]
             change.counting.add(ticket.source, flows, (-1, before.revision))
         old, new = listing(before), listing(entry)
-        for member, (state, score) in new.items():
-            if old.get(member) != (state, score):
-                delta.listed[(state, member)] = score
-        for member, (state, _) in old.items():
-            if member not in new or new[member][0] is not state:
-                delta.unlisted.add((state, member))
-                delta.listed.pop((state, member), None)
+        for place, score in new.items():
+            if old.get(place) != score:
+                delta.listed[place] = score
+        for place in old:
+            if place not in new:
+                delta.unlisted.add(place)
+                delta.listed.pop(place, None)
         return entry
 
 
-def listing(entry: Entry) -> dict[str, tuple[TimerState, int]]:
-    """Where the entry's open timers stand in the lists of the API: member to state and score."""
+def listing(entry: Entry) -> dict[TimerPlace, int]:
+    """Where the entry's open timers stand in the lists of the API, with their scores; one of each metric."""
     ticket = entry.ticket
     if ticket.gone is not None:
         return {}
     told: dict[tuple[str, int], Notice] = {(n.metric, n.cycle): n for n in entry.notices}
-    found: dict[str, tuple[TimerState, int]] = {}
+    found: dict[SlaMetric, tuple[TimerState, int]] = {}
     for timer in ticket.timers:
         if timer.mode is Mode.MET:
             continue
         notice = told.get((timer.metric, timer.cycle))
-        member = timer_member(ticket.source, ticket.ticket_id, timer.metric, ticket.who.team)
         if timer.breached_us is not None or (notice is not None and notice.level is Level.BREACHED):
             state, score = TimerState.BREACHED, timer.breached_us or timer.breach_after_us or timer.since_us
         elif timer.mode is Mode.PAUSED:
@@ -311,8 +314,12 @@ def listing(entry: Entry) -> dict[str, tuple[TimerState, int]]:
             at_risk = notice is not None and notice.level is Level.WARNED
             state = TimerState.AT_RISK if at_risk else TimerState.RUNNING
             score = timer.breach_after_us if timer.breach_after_us is not None else timer.since_us
-        found[member] = (state, score)
-    return found
+        found[timer.metric] = (state, score)
+    source, name, team = ticket.source, ticket.ticket_id, ticket.who.team
+    if entry.form == 0:
+        return {former_place(state, source, name, metric, team): score for metric, (state, score) in found.items()}
+    member = timer_member(source, name, team)
+    return {(timer_list(state, metric), member): score for metric, (state, score) in found.items()}
 
 
 def _blank(key: str, floor_us: int) -> Ticket:

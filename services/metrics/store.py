@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from schemas import codec
 from schemas import state as layout
 from schemas.instant import SECOND_US
-from schemas.state import Entry, Fact, TimerState
+from schemas.state import Entry, Fact
 from services.kpi.cuts import Cuts, by_cut, read
 from services.kpi.window import resolutions
 from services.metrics.delta import Delta
@@ -234,7 +234,7 @@ class MemoryStore:
         self.buckets: dict[tuple[int, str, int, str], dict[str, int]] = {}
         self.gauges: dict[tuple[int, str], dict[str, int]] = {}
         self.schedule: dict[tuple[int, str], int] = {}
-        self.listed: dict[tuple[int, TimerState, str], int] = {}
+        self.listed: dict[tuple[int, str, str], int] = {}
         self.outbox: list[tuple[int, bytes]] = []
         self.registered: Cuts | None = None
         self.values: dict[tuple[str, int], set[str]] = {}
@@ -334,10 +334,10 @@ class MemoryStore:
                 self.schedule.pop((partition, key), None)
             else:
                 self.schedule[partition, key] = at
-        for state, member in delta.unlisted:
-            self.listed.pop((partition, state, member), None)
-        for (state, member), score in delta.listed.items():
-            self.listed[partition, state, member] = score
+        for listed, member in delta.unlisted:
+            self.listed.pop((partition, listed, member), None)
+        for (listed, member), score in delta.listed.items():
+            self.listed[partition, listed, member] = score
         for segment in delta.dropped:
             self.gauges.pop((partition, segment), None)
             self.touched.discard((partition, segment))
@@ -372,14 +372,16 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
 
     gone = [key for key, at in delta.due.items() if at is None]
     scheduled = [(at, key) for key, at in delta.due.items() if at is not None]
-    zrem = [[layout.due_key(partition), *gone]] if gone else []
-    zadd = [[layout.due_key(partition), *_flat(scheduled)]] if scheduled else []
-    for state in TimerState:
-        key = layout.timers_key(partition, state)
-        if left := [member for s, member in delta.unlisted if s is state]:
-            zrem.append([key, *left])
-        if entered := [(score, member) for (s, member), score in delta.listed.items() if s is state]:
-            zadd.append([key, *_flat(entered)])
+    zrem: list[list[object]] = [[layout.due_key(partition), *gone]] if gone else []
+    zadd: list[list[object]] = [[layout.due_key(partition), *_flat(scheduled)]] if scheduled else []
+    left: dict[str, list[object]] = {}
+    for listed, member in delta.unlisted:
+        left.setdefault(listed, [layout.timers_key(partition, listed)]).append(member)
+    zrem += left.values()
+    entered: dict[str, list[object]] = {}
+    for (listed, member), score in delta.listed.items():
+        entered.setdefault(listed, [layout.timers_key(partition, listed)]).extend((score, member))
+    zadd += entered.values()
     touched = set(delta.gauge).union(*delta.buckets.values())
     if touched:
         at_s = after.clock_us // SECOND_US

@@ -16,7 +16,6 @@ from schemas.state import (
     Entry,
     Fact,
     Ticket,
-    TimerState,
     bucket_key,
     gauge_key,
     outbox_key,
@@ -74,7 +73,7 @@ def delta(number: int = 1) -> Delta:
         expires={bucket: EXPIRES_S},
         gauge={"all": {"b": 1}},
         due={KEY: AT_US + number},
-        listed={(TimerState.RUNNING, "zendesk\x1f1\x1ffirst_response\x1f"): AT_US},
+        listed={("running:first_response", "zendesk:1.."): AT_US},
         events=[event(number)],
     )
 
@@ -154,8 +153,8 @@ async def test_redis_holds_counters_lists_and_the_outbox_where_readers_look(redi
     assert await held(redis, key) == {"c": 2}
     assert await redis.expiretime(key) == EXPIRES_S
     assert await held(redis, gauge_key(0, "all")) == {"b": 1}
-    assert await redis.zrange(timers_key(0, TimerState.RUNNING), 0, -1, withscores=True) == [
-        (b"zendesk\x1f1\x1ffirst_response\x1f", float(AT_US))
+    assert await redis.zrange(timers_key(0, "running:first_response"), 0, -1, withscores=True) == [
+        (b"zendesk:1..", float(AT_US))
     ]
     [(_, fields)] = await redis.xrange(outbox_key(0))
     assert fields[b"id"] == b"e2"

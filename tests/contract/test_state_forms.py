@@ -14,7 +14,8 @@ import pytest
 
 from bench.configuration import DOCUMENT
 from schemas.instant import SECOND_US
-from schemas.state import FORM, Fact, Stated, pack, pack_facts, unpack_entry, unpack_facts, with_facts
+from schemas.sla import SlaMetric
+from schemas.state import FORM, Fact, Mode, Stated, pack, pack_facts, unpack_entry, unpack_facts, with_facts
 from schemas.ticket import ActorKind, Kind, Priority
 from services.fold.rules import compiled
 from services.kpi.window import resolutions
@@ -96,6 +97,10 @@ def test_it_goes_on_in_the_form_of_today(golden: Golden) -> None:
     assert entry.form == FORM
     assert entry.ticket.facts == golden["ticket"]["facts"] + 1
     assert entry.ticket.who.priority is Priority.URGENT
+    open_timers = {timer.metric for timer in entry.ticket.timers if timer.mode is not Mode.MET}
+    assert {SlaMetric(name.partition(":")[2]) for _, name, _ in store.listed} == (
+        set() if entry.ticket.gone else open_timers
+    )
     facts = asyncio.run(store.facts(0, [key]))[key]
     assert [one.event_id.hex() for one in facts] == [*golden["ids"], fact(golden, 1).event_id.hex()]
 

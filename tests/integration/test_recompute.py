@@ -15,7 +15,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas.instant import SECOND_US, to_datetime
-from schemas.state import TimerState, timers_key, unpack_entry
+from schemas.sla import SlaMetric
+from schemas.state import TimerState, timer_list, timers_key, unpack_entry
 from schemas.ticket import Actor, ActorKind, Attributes, Kind, TicketEvent, event_id
 from schemas.topics import SLA, TICKETS, TOPICS
 from services import clock
@@ -52,7 +53,10 @@ def opened(number: int, at_us: int) -> TicketEvent:
 
 
 async def listed(store: Any, state: TimerState) -> int:
-    return sum([await store.zcard(timers_key(number, state)) for number in range(TOPICS[TICKETS].partitions)])
+    lists = [timer_list(state, metric) for metric in SlaMetric]
+    return sum(
+        [await store.zcard(timers_key(number, one)) for number in range(TOPICS[TICKETS].partitions) for one in lists]
+    )
 
 
 @pytest.fixture
