@@ -109,7 +109,7 @@ function group(name, told) {
 }
 
 function makeTimer() {
-  const made = element("li", { class: "timer item", tabIndex: -1 });
+  const made = element("li", { class: "timer item", tabindex: "-1" });
   made.left = element("span", { class: "left" });
   made.what = element("span", { class: "what" });
   made.facts = element("span", { class: "facts" });
@@ -165,7 +165,7 @@ function alerts(told) {
 }
 
 function makeAlert() {
-  const made = element("li", { class: "alert item", tabIndex: -1 });
+  const made = element("li", { class: "alert item", tabindex: "-1" });
   made.heading = element("h3");
   made.detail = element("p", { class: "detail" });
   made.why = element("p", { class: "why" });

@@ -11,7 +11,7 @@ export function element(name, properties = {}, ...children) {
 export function set(made, properties) {
   for (const [key, value] of Object.entries(properties)) {
     if (key === "class") made.className = value;
-    else if (key.includes("-") || ["role", "for", "scope", "datetime", "colspan"].includes(key)) {
+    else if (key.includes("-") || ["role", "for", "scope", "datetime", "colspan", "tabindex"].includes(key)) {
       if (value === null) made.removeAttribute(key);
       else made.setAttribute(key, value);
     } else if (made[key] !== value) made[key] = value;
