@@ -16,6 +16,10 @@ from structlog.stdlib import BoundLogger
 
 from schemas.failure import NotNow
 from services import clock
+from services.alerts.access import table
+from services.alerts.access.access import Access
+from services.alerts.access.gate import Gate
+from services.alerts.access.key_set import Fetch
 from services.alerts.alerting import Alerting
 from services.alerts.api import (
     alerts,
@@ -23,6 +27,7 @@ from services.alerts.api import (
     configuration,
     definitions,
     deliveries,
+    docs,
     explain,
     forecast,
     kpis,
@@ -90,12 +95,14 @@ def build(
     health: Health,
     registry: CollectorRegistry,
     now: Callable[[], datetime] = clock.now,
+    keys_from: Fetch | None = None,
 ) -> FastAPI:
-    """The HTTP app."""
+    """The HTTP app. ``keys_from`` fetches the issuer's documents, by default over the network."""
     store, partitions = RedisStore(writer, reader), Partitions(reader)
     found = KpiReader(reader, partitions, resolutions(document.windows_s.values()))
     book = SilenceBook(document, writer, reader)
-    app = FastAPI(title="Deskpulse", version="1", description=_DESCRIPTION, redoc_url=None)
+    app = FastAPI(title="Deskpulse", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
+    app.state.access = access = Access(document, now, clock.steady_s, registry, keys_from)
     app.state.context = Context(
         document=document,
         redis=reader,
@@ -116,6 +123,7 @@ def build(
         streams=Streams(most=stream.MAX_STREAMS),
         live=Live(lambda: _panel(app), feed, now),
     )
+    app.add_middleware(Gate, access=access, steady=clock.steady_s)
     problem.install(app)
     app.add_exception_handler(NotNow, _not_now)
     app.include_router(kpis.router, dependencies=GUARDS)
@@ -139,6 +147,8 @@ def build(
     app.include_router(probes.router(health, registry))
     openapi.describe(app, _EVERYWHERE, "/v1/")
     app.include_router(pages.router())
+    app.include_router(docs.router)
+    table.complete(app)
     return app
 
 
@@ -148,6 +158,7 @@ def follow(app: FastAPI, document: Document) -> None:
     parts.alerting.follow(document)
     parts.rules.follow(document)
     parts.forecasts.follow(document)
+    app.state.access.follow(document)
     parts.kpis.kept = resolutions(document.windows_s.values())
     app.state.context = replace(parts, document=document)
 
@@ -184,6 +195,8 @@ async def run(
     stopping = asyncio.create_task(stop.wait())
     try:
         log.info("started", url=server.url)
+        if not app.state.access.protected:
+            log.warning("open_to_everybody", fix="configure api_tokens or api.oidc before others can reach this port")
         started(server.url)
         await asyncio.wait({stopping, following, reloading}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():

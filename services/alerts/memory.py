@@ -20,6 +20,7 @@ from services.alerts.store import (
     TRANSITIONS_KEPT,
     Claim,
     Member,
+    Place,
     Settlement,
     anew,
     place,
@@ -293,12 +294,18 @@ class MemoryStore:
     async def deliveries(
         self, states: Collection[DeliveryState], limit: int, receiver: str | None = None
     ) -> list[Delivery]:
+        return (await self.deliveries_after(None, states, limit, receiver))[0]
+
+    async def deliveries_after(
+        self, after: Place | None, states: Collection[DeliveryState], limit: int, receiver: str | None = None
+    ) -> tuple[list[Delivery], Place | None]:
         pending = self._due_us | self._retry_us | dict.fromkeys(self._gathered, 0)
-        waiting = sorted(pending, key=lambda key: (pending[key], key))
-        settled = sorted(self._settled_us, key=lambda key: (self._settled_us[key], key), reverse=True)
-        found = [self._shown(delivery_id) for delivery_id in (*waiting, *settled)]
-        fitting = [d for d in found if d.state in states and receiver in (None, d.receiver)]
-        return fitting[:limit]
+        waiting = sorted(Place(False, at_us, key) for key, at_us in pending.items())
+        settled = sorted((Place(True, at_us, key) for key, at_us in self._settled_us.items()), reverse=True)
+        found = [(place, self._shown(place.delivery_id)) for place in (*waiting, *settled) if place.behind(after)]
+        fitting = [(place, d) for place, d in found if d.state in states and receiver in (None, d.receiver)]
+        more = fitting[limit - 1][0] if len(fitting) > limit else None
+        return [delivery for _, delivery in fitting[:limit]], more
 
     async def delivery(self, delivery_id: str) -> Delivery | None:
         return self._shown(delivery_id) if delivery_id in self._queue else None

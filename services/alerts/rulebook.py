@@ -6,7 +6,8 @@ name the API has already, the file's counts and the other one rests.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -41,14 +42,48 @@ class Entry:
     given: Mapping[str, Any]
     problems: tuple[str, ...] = ()
 
+    @property
+    def version(self) -> str:
+        """A name of what the rule says: another one as soon as it says something else."""
+        said = msgspec.json.encode([self.origin.value, self.given], order="sorted")
+        return hashlib.sha256(said).hexdigest()[:16]
+
+
+class Changed(Exception):
+    """The rule is not what the caller believes. ``there`` is what it is, ``None`` when there is none."""
+
+    def __init__(self, there: Entry | None) -> None:
+        super().__init__("the rule has changed")
+        self.there = there
+
+
+Expected = Callable[[Entry | None], bool]
+"""Whether a rule, as it is before a change, is the one that the caller meant to change."""
+
+# Nothing between the look and the write: two who change a rule at once cannot both be right about what it was.
+_PUT: Final = """
+local known = redis.call('hget', KEYS[1], ARGV[1]) or ''
+if known ~= ARGV[2] then return 'changed' end
+if known == '' and redis.call('hlen', KEYS[1]) >= tonumber(ARGV[4]) then return 'full' end
+redis.call('hset', KEYS[1], ARGV[1], ARGV[3])
+return 'stored'
+"""
+_DELETE: Final = """
+local known = redis.call('hget', KEYS[1], ARGV[1]) or ''
+if known ~= ARGV[2] then return 'changed' end
+redis.call('hdel', KEYS[1], ARGV[1])
+return 'gone'
+"""
+
 
 class RuleBook:
     """Calls may raise ``NotNow``."""
 
     def __init__(self, document: Document, writer: Redis, reader: Redis) -> None:
         self._document = document
-        self._writer: Any = writer
         self._reader: Any = reader
+        self._put = writer.register_script(_PUT)
+        self._delete = writer.register_script(_DELETE)
 
     def follow(self, document: Document) -> None:
         """The file's rules are those of ``document`` from now on."""
@@ -70,22 +105,38 @@ class RuleBook:
         """Whether the document has a rule of that name."""
         return any(rule.name == name for rule in self._document.rules)
 
-    async def put(self, name: str, body: Mapping[str, Any]) -> Entry | bool:
+    async def put(self, name: str, body: Mapping[str, Any], expected: Expected | None = None) -> Entry | bool:
         """Stores a rule under its name and says how it reads: with problems it was not stored. ``False`` when there are
-        :data:`MOST` already."""
+        :data:`MOST` already. Raises :class:`Changed` when what is there is not ``expected``."""
         entry = read(self._document, {**body, "name": name})
         if entry.rule is None:
             return entry
-        with away():
-            if not await self._reader.hexists(keys.RULES, name) and await self._reader.hlen(keys.RULES) >= MOST:
-                return False
-            await self._writer.hset(keys.RULES, name, msgspec.json.encode(entry.given))
-        return entry
+        stored = msgspec.json.encode(entry.given)
+        while True:
+            known = await self._known(name, expected)
+            with away():
+                outcome = await self._put(keys=[keys.RULES], args=[name, known, stored, MOST])
+            if outcome != b"changed":
+                return entry if outcome == b"stored" else False
 
-    async def delete(self, name: str) -> bool:
-        """Forgets a rule of the API. False when there was none."""
+    async def delete(self, name: str, expected: Expected | None = None) -> bool:
+        """Forgets a rule of the API. False when there was none. Raises :class:`Changed` as :meth:`put` does."""
+        while True:
+            known = await self._known(name, expected)
+            if not known:
+                return False
+            with away():
+                if await self._delete(keys=[keys.RULES], args=[name, known]) == b"gone":
+                    return True
+
+    async def _known(self, name: str, expected: Expected | None) -> bytes:
+        """What is stored, empty for nothing. Raises :class:`Changed`."""
         with away():
-            return bool(await self._writer.hdel(keys.RULES, name))
+            stored: bytes = await self._reader.hget(keys.RULES, name) or b""
+        there = read(self._document, msgspec.json.decode(stored)) if stored else None
+        if expected is not None and not expected(there):
+            raise Changed(there)
+        return stored
 
 
 def read(document: Document, body: Mapping[str, Any]) -> Entry:

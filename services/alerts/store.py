@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from importlib.resources import files
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import uuid4
 
 import msgspec
@@ -144,6 +144,11 @@ class Queue(Protocol):
     ) -> list[Delivery]:
         """Up to ``limit`` messages: pending ones by when they are due, then settled ones, the latest first."""
 
+    async def deliveries_after(
+        self, after: Place | None, states: Collection[DeliveryState], limit: int, receiver: str | None = None
+    ) -> tuple[list[Delivery], Place | None]:
+        """The same behind a place in that list, and the place to go on behind; ``None`` at the end."""
+
     async def delivery(self, delivery_id: str) -> Delivery | None:
         """One message as it stands."""
 
@@ -206,6 +211,21 @@ def wakes_at(alert: Alert) -> datetime | None:
 def place(alert: Alert) -> str:
     """Where an alert stands in listings: sorts by when it began, then by id."""
     return f"{from_datetime(alert.starts_at):020d}:{alert.alert_id}"
+
+
+class Place(NamedTuple):
+    """Where a message stands in the list of messages: settled ones after those that wait."""
+
+    settled: bool
+    at_us: int
+    delivery_id: str
+
+    def behind(self, other: Place | None) -> bool:
+        """Whether it comes after ``other``."""
+        if other is None or self.settled != other.settled:
+            return other is None or self.settled
+        here, there = (self.at_us, self.delivery_id), (other.at_us, other.delivery_id)
+        return here < there if self.settled else here > there
 
 
 class RedisStore:
@@ -418,24 +438,32 @@ class RedisStore:
     async def deliveries(
         self, states: Collection[DeliveryState], limit: int, receiver: str | None = None
     ) -> list[Delivery]:
-        ids: list[bytes] = []
+        return (await self.deliveries_after(None, states, limit, receiver))[0]
+
+    async def deliveries_after(
+        self, after: Place | None, states: Collection[DeliveryState], limit: int, receiver: str | None = None
+    ) -> tuple[list[Delivery], Place | None]:
+        listed: list[tuple[bool, tuple[bytes, float]]] = []
         waiting = {DeliveryState.PENDING, DeliveryState.GATHERED}
         with away():
             if waiting & set(states):
-                ids += await self._reader.zrange(keys.PENDING, 0, -1)
+                listed += [(False, row) for row in await self._reader.zrange(keys.PENDING, 0, -1, withscores=True)]
             if set(states) - waiting:
-                ids += await self._reader.zrevrange(keys.SETTLED, 0, -1)
-        chosen: list[Delivery] = []
-        for start in range(0, len(ids), 500):
-            found = await self._read([delivery_id.decode() for delivery_id in ids[start : start + 500]])
+                listed += [(True, row) for row in await self._reader.zrevrange(keys.SETTLED, 0, -1, withscores=True)]
+        places = [Place(settled, int(score), delivery_id.decode()) for settled, (delivery_id, score) in listed]
+        places = [place for place in places if place.behind(after)]
+        chosen: list[tuple[Place, Delivery]] = []
+        for start in range(0, len(places), 500):
+            part = {place.delivery_id: place for place in places[start : start + 500]}
             chosen += [
-                delivery
-                for delivery in found
+                (part[delivery.delivery_id], delivery)
+                for delivery in await self._read(list(part))
                 if delivery.state in states and (receiver is None or delivery.receiver == receiver)
             ]
-            if len(chosen) >= limit:
+            if len(chosen) > limit:
                 break
-        return chosen[:limit]
+        more = chosen[limit - 1][0] if len(chosen) > limit else None
+        return [delivery for _, delivery in chosen[:limit]], more
 
     async def delivery(self, delivery_id: str) -> Delivery | None:
         found = await self._read([delivery_id])

@@ -21,7 +21,8 @@ from services.cli import settings
 from services.cli.check import problems
 from services.cli.settings import AsJson, print_json
 from services.cli.version import deskpulse
-from services.config.document import ConfigInvalid, raw_retentions
+from services.config.access import protected
+from services.config.document import ConfigInvalid, Document, load, raw_retentions
 from services.config.environment import Environment
 
 OLDEST_REDIS = (6, 2)
@@ -92,6 +93,17 @@ def _configuration(file: Path, environment: Environment) -> Iterator[Finding]:
         yield Finding("configuration", False, f"{file}: {problem}", "correct it, then: deskpulse check")
     if not found:
         yield Finding("configuration", True, f"{file}{told}")
+        yield _access(load(file, variables))
+
+
+def _access(document: Document) -> Finding:
+    tokens, oidc = document.api_tokens, document.api.oidc
+    if not protected(tokens, document.api):
+        said = "the API asks nobody who they are: whoever reaches its port may do everything"
+        return Finding("api", True, f"{said} (fine on one machine; else configure api_tokens or api.oidc)")
+    roles = ", ".join(f"{token.name or 'no name'}: {token.role.value}" for token in tokens)
+    issuer = f"{'; ' if tokens else ''}people of {oidc.issuer}" if oidc is not None else ""
+    return Finding("api", True, f"tokens {roles}{issuer}" if tokens else issuer)
 
 
 def _needed(file: Path) -> list[str]:

@@ -18,6 +18,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from schemas.sla import SlaMetric
 from schemas.ticket import Priority, Status
+from services.config.access import Api, ApiToken
+from services.config.access import problems as access_problems
 from services.config.board import BoardChoices
 from services.config.duration import percent, seconds
 from services.config.forecast import ForecastChoices
@@ -197,7 +199,8 @@ class Document(_Part):
     schedules: dict[Name, Schedule] = {}
     routes: tuple[Route, ...] = ()
     silences: tuple[PlannedSilence, ...] = Field((), max_length=200)
-    api_tokens: tuple[SecretStr, ...] = ()
+    api_tokens: tuple[ApiToken, ...] = ()
+    api: Api = Api()
     board: BoardChoices = BoardChoices()
     board_url: Url | None = None
     runbooks_url: Url | None = None
@@ -251,6 +254,7 @@ class Document(_Part):
             for number, name in enumerate(names)
             if name in names[:number]
         ]
+        problems += access_problems(self.api_tokens)
         problems += schedule_problems(self.people, self.schedules, self.receivers)
         for number, segment in enumerate(self.segments):
             if not segment or len(set(segment)) != len(segment):

@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 from schemas.sla import SlaMetric
 from schemas.ticket import Priority, Status
 from services.config import rule_reference
+from services.config.access import Api, ApiToken, Oidc
 from services.config.board import MOST_TILES, BoardChoices
 from services.config.document import DIMENSIONS, Document, Escalation, KpiChoices, Policy, Retention, Route, Source
 from services.config.environment import Environment
@@ -38,6 +39,7 @@ from services.config.schedule import Away, EscalationStep, Override, Quiet, Rota
 from services.config.silence import PlannedSilence
 from services.config.template import NAMES
 
+_ROLE: Final = "`viewer`, `lead` or `admin`"
 KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
     Document: {
         "sources": ("name: source", "The helpdesk accounts that post webhooks, by the name in their address."),
@@ -91,9 +93,13 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         ),
         "silences": ("list of silences", "Planned work during which alerts are nobody's news; others come by the API."),
         "api_tokens": (
-            "list of secrets",
-            "Bearer tokens of the query API. Without any it answers everybody who can reach its port.",
+            "list of secrets or tokens",
+            (
+                "Bearer tokens of the query API. A secret alone is an administrator without a name. Without any, and "
+                "without `api.oidc`, the API answers everybody who can reach its port."
+            ),
         ),
+        "api": ("mapping", "Who else may ask the query API, who sees single agents, and how often each may ask."),
         "board": ("mapping", "What the live board shows."),
         "board_url": ("URL", "Where people reach the query API and the board: messages link to it."),
         "runbooks_url": ("URL", "Where people read the runbooks; the file's name is added. For links in messages."),
@@ -101,6 +107,44 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             "see below",
             "Lets people acknowledge and snooze from a message. Default: nobody can.",
         ),
+    },
+    ApiToken: {
+        "token": ("secret", "What is sent as `Authorization: Bearer …`. Make it with `openssl rand -hex 32`."),
+        "role": (_ROLE, "[What its holder may do](roles.md)."),
+        "name": ("text", "Whose it is: shown with what is done with it, and in the log. Needed with `role`."),
+        "teams": ("list of teams", "Of a lead: acts only on alerts of these teams. Empty: of all."),
+    },
+    Api: {
+        "agents_visible_to": (_ROLE, "From which role on numbers about single agents are shown."),
+        "requests_per_minute": (
+            "number",
+            (
+                "How many requests each token, person or (where nobody is asked) address may send, on average. Each "
+                "API process counts for itself."
+            ),
+        ),
+        "burst": ("number", "How many of them at once."),
+        "streams": ("number", "How many live streams each may have open in a process, besides."),
+        "oidc": ("mapping", "An OpenID Connect issuer whose access tokens are taken too."),
+    },
+    Oidc: {
+        "issuer": (
+            "URL",
+            "As in the tokens' `iss`. Its keys are found by discovery (`/.well-known/openid-configuration`).",
+        ),
+        "audience": ("text", "What must be in the tokens' `aud`: this API, not another of the same issuer."),
+        "roles": ("claim value: role", "Which role a value of the claim gives; of several the highest."),
+        "role_claim": ("name or path", "The claim with the values: `roles`, `groups`, `realm_access.roles`."),
+        "name_claim": ("name or path", "The claim that says who it is, for what they do and the log; else `sub`."),
+        "teams_claim": (
+            "name or path",
+            "The claim with the teams that a lead may act for. With it, a lead without a team is refused.",
+        ),
+        "algorithms": (
+            "list of algorithms",
+            "Signatures that are taken: RS, PS and ES of 256, 384 and 512, and EdDSA; no shared secrets.",
+        ),
+        "leeway": ("duration", "How far the issuer's clock may be from ours, at most 5m."),
     },
     Source: {
         "vendor": (
@@ -625,6 +669,9 @@ _TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
     (EscalationStep, "`routes[].escalate[]`"),
     (PlannedSilence, "`silences[]`"),
     (Links, "`links`"),
+    (ApiToken, "`api_tokens[]`"),
+    (Api, "`api`"),
+    (Oidc, "`api.oidc`"),
 )
 
 

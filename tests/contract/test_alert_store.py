@@ -514,3 +514,30 @@ async def test_what_waited_for_the_end_of_a_quiet_time_comes_as_one_message(stor
     assert digest.delivery.kind is Kind.DIGEST
     assert len(await store.members(digest.delivery.delivery_id)) == 3
     assert await store.claim("chat", morning_us, LEASE_US, rate) is None
+
+
+async def test_pages_of_messages_hold_each_of_them_once_also_when_some_settle_in_between(store: Store) -> None:
+    for number in range(7):
+        trial = delivery.own(Kind.TEST, f"trial-{number}", "pager", AT_US + number // 3)
+        await store.enqueue(trial)
+    for number in range(3):
+        claim = await store.claim("pager", AT_US + number, LEASE_US)
+        assert claim is not None
+        await delivered(store, claim, AT_US + number)
+    everything = list(DeliveryState)
+    whole = [found.delivery_id for found in await store.deliveries(everything, 99)]
+    seen, after = [], None
+    while True:
+        found, after = await store.deliveries_after(after, everything, 2, "pager")
+        seen += [one.delivery_id for one in found]
+        if after is None:
+            break
+    assert seen == whole
+    assert len(seen) == 7
+    first, after = await store.deliveries_after(None, everything, 2)
+    claim = await store.claim("pager", AT_US + 9, LEASE_US)
+    assert claim is not None
+    await delivered(store, claim, AT_US + 9)
+    rest, end = await store.deliveries_after(after, everything, 99)
+    assert end is None
+    assert {one.delivery_id for one in (*first, *rest)} == set(whole)

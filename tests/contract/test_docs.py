@@ -17,6 +17,8 @@ from schemas import standard_webhook
 from schemas.sla import SlaKind, SlaMetric
 from services import clock
 from services.alerts import measures as alerts
+from services.alerts.access import reference as access
+from services.alerts.access.measures import Refusals
 from services.alerts.state import RUNBOOKS
 from services.config import reference as settings
 from services.config import reload
@@ -34,6 +36,7 @@ from tests.contract.house import ROOT, tracked
 MADE = {
     "docs/settings.md": (settings.settings, "python -m services.config.reference > docs/settings.md"),
     ".env.example": (settings.example, "python -m services.config.reference --env > .env.example"),
+    "docs/roles.md": (access.roles, "python -m services.alerts.access.reference > docs/roles.md"),
     "docs/kpis.md": (kpis.kpis, "python -m services.kpi.reference > docs/kpis.md"),
 }
 WRITTEN = [path for path in tracked(".md") if path.is_relative_to(ROOT)]
@@ -132,7 +135,11 @@ def test_configurations_in_the_guides_are_ones_that_the_services_take() -> None:
     """Every YAML block of the guides is a document of its own."""
     texts = [block for path in WRITTEN for block in re.findall(r"```yaml\n(.*?)```", path.read_text(), re.S)]
     blocks = [textwrap.dedent(text) for text in texts]
-    taken = [block for block in blocks if re.match(r"(#.*\n)*(sources|sla_policies|receivers|calendars):", block)]
+    taken = [
+        block
+        for block in blocks
+        if re.match(r"(#.*\n)*(sources|sla_policies|receivers|calendars|api|api_tokens):", block)
+    ]
     assert taken
     for block in taken:
         parse(block, {name: _fitting(name) for name in re.findall(r"\$\{(\w+)\}", block)})
@@ -148,7 +155,7 @@ def _fitting(name: str) -> str:
 def _exported() -> set[str]:
     """The pipeline's metrics by the names that Prometheus sees."""
     names = set()
-    of_alerts = (alerts.LinkMeasures, alerts.Measures, alerts.RuleMeasures, alerts.Transitions)
+    of_alerts = (alerts.LinkMeasures, alerts.Measures, alerts.RuleMeasures, alerts.Transitions, Refusals)
     for catalogue in (IngestMeasures, Meters, *of_alerts, reload.Measures):
         registry = CollectorRegistry()
         catalogue(registry)

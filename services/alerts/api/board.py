@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from fastapi.sse import format_sse_event
 
 from services import clock
-from services.alerts.api.dependencies import Context, Parts
+from services.alerts.api.dependencies import Context, Parts, Who
 from services.alerts.api.event_stream import LIFETIME_S, RETRY_MS, EventStream, refuse_if_full
 from services.alerts.api.timers import Unset
 from services.alerts.board.live import TooManyBoards, known
@@ -73,13 +73,14 @@ async def about(parts: Parts, scope: Scoped) -> Response:
 )
 async def stream(
     parts: Parts,
+    who: Who,
     scope: Scoped,
     last_event_id: Annotated[str | None, Header(description="What is known by then is not sent again.")] = None,
 ) -> Response:
     """Each event is named after a section and its `data` is that section whole. A `beat` every five seconds tells the
     time here (`as_of`), when the board was last refreshed (`looked_at`), and, where it cannot be, why (`problem`)."""
-    refuse_if_full(parts.streams)
-    return EventStream(_frames(parts, scope, last_event_id), parts.streams)
+    refuse_if_full(parts, who)
+    return EventStream(_frames(parts, scope, last_event_id), parts.streams, who)
 
 
 async def _frames(parts: Context, scope: Scope, last_event_id: str | None) -> AsyncGenerator[bytes, None]:

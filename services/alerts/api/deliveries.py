@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
 from schemas.instant import from_datetime, to_rfc3339
 from services.alerts.api.dependencies import Now, Parts
+from services.alerts.api.page import Cursor, bad_cursor, begun
+from services.alerts.api.page import cursor as made
 from services.alerts.delivery import DEAD, DeliveryState, Kind, shown
+from services.alerts.store import Place
 from services.operate.problem import Problem
 
 router = APIRouter(prefix="/v1/deliveries", tags=["alerts"])
 
 DeliveryId = Annotated[str, Path(max_length=64, description="`delivery_id` of a message.")]
 _DEAD = "dead"
+_LIST = "deliveries"
+_PLACE = re.compile(r"([01]):(\d{1,17}):(.{1,64})")
 _STATES = [*(state.value for state in DeliveryState), _DEAD]
 _MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such message."}}
 
@@ -31,13 +37,15 @@ async def deliveries(
     ] = None,
     receiver: Annotated[str | None, Query(max_length=64, description="Only those to this one.")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
     """Settled messages are kept for 7 days. `disabled_receivers` asked for no more (HTTP 410) or do not take our
     credentials: they get messages again when they are configured anew, or by `POST /v1/receivers/{name}/enable`."""
-    found = await parts.store.deliveries(_states(state or _STATES), limit, receiver)
+    found, more = await parts.store.deliveries_after(_place(cursor), _states(state or _STATES), limit, receiver)
     disabled = await parts.store.disabled()
     return {
         "deliveries": [shown(delivery) for delivery in found],
+        "next_cursor": made(_LIST, f"{more.settled:d}:{more.at_us}:{more.delivery_id}") if more is not None else None,
         "disabled_receivers": {
             name: {"why": known["why"], "at": to_rfc3339(known["at_us"])} for name, known in sorted(disabled.items())
         },
@@ -75,6 +83,15 @@ async def resend(parts: Parts, now: Now, delivery_id: DeliveryId) -> dict[str, A
         raise Problem(409, "not-dead", "Not dead", f"It is {found.state.value}; dead is: {dead}.")
     again = await parts.store.delivery(delivery_id)
     return shown(again or found)
+
+
+def _place(cursor: str | None) -> Place | None:
+    if cursor is None:
+        return None
+    found = _PLACE.fullmatch(begun(cursor, _LIST))
+    if found is None:
+        raise bad_cursor()
+    return Place(found[1] == "1", int(found[2]), found[3])
 
 
 def _states(asked: list[str]) -> list[DeliveryState]:

@@ -1,20 +1,21 @@
-"""What routes share: who may ask, which parameters there are, and the parts that answers come from."""
+"""What routes share: who asks, which parameters there are, and the parts that answers come from."""
 
 from __future__ import annotations
 
-import hmac
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Request
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import Counter
 from redis.asyncio import Redis
 
+from services.alerts.access.access import Access
+from services.alerts.access.identity import Identity
 from services.alerts.alerting import Alerting
 from services.alerts.board.live import Live
 from services.alerts.feed import Feed
@@ -33,11 +34,28 @@ from services.state.timers import TimerList
 
 
 class Streams:
-    """How many live streams are open, and how many may be."""
+    """How many live streams are open, in all and of each caller, and how many may be in all."""
 
     def __init__(self, most: int) -> None:
         self.open = 0
         self.most = most
+        self._of: defaultdict[str, int] = defaultdict(int)
+
+    def of(self, caller: str) -> int:
+        """How many this caller has open."""
+        return self._of.get(caller, 0)
+
+    def opened(self, caller: str) -> None:
+        """One more."""
+        self.open += 1
+        self._of[caller] += 1
+
+    def closed(self, caller: str) -> None:
+        """One less."""
+        self.open -= 1
+        self._of[caller] -= 1
+        if self._of[caller] <= 0:
+            del self._of[caller]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +103,29 @@ def document(request: Request) -> Document:
     return context(request).document
 
 
-_bearer = HTTPBearer(auto_error=False, description="One of `api_tokens`. Not needed when none is configured.")
+def identity(request: Request) -> Identity:
+    """Who asks; the gate found out."""
+    found: Identity = request.state.identity
+    return found
 
 
-def authorised(
-    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None
-) -> None:
-    """Refuses a request without one of the configured tokens. Takes the same time for every wrong one."""
-    tokens = context(request).document.api_tokens
-    if not tokens:
-        return
-    presented = given.credentials.encode("utf-8", "surrogateescape") if given is not None else b""
-    fitting = [hmac.compare_digest(token.get_secret_value().encode(), presented) for token in tokens]
-    if not any(fitting):
-        raise Problem(
-            401,
-            "unauthorized",
-            "Unauthorized",
-            "Send one of the configured api_tokens as 'Authorization: Bearer <token>'.",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+class Agents:
+    """Whether who asks may see numbers about single agents."""
+
+    def __init__(self, request: Request) -> None:
+        self._access: Access = request.app.state.access
+        self._who = identity(request)
+        self.shown = self._access.sees_agents(self._who)
+
+    def need(self, what: str) -> None:
+        """Raises :class:`Problem` (403) when they may not; ``what`` is what was asked for."""
+        if not self.shown:
+            raise self._access.lacking(self._who, self._access.agents_visible_to(), f"{what} is about single agents,")
+
+
+def per_agent(segment: str) -> bool:
+    """Whether a segment or a cut is about single agents."""
+    return any(part.partition(":")[0] == "agent" for part in segment.split(","))
 
 
 def known_parameters(request: Request) -> None:
@@ -129,5 +150,8 @@ Parts = Annotated[Context, Depends(context)]
 Now = Annotated[datetime, Depends(now)]
 Reader = Annotated[Redis, Depends(reader)]
 Configuration = Annotated[Document, Depends(document)]
-GUARDS = [Depends(authorised), Depends(known_parameters)]
-"""For ``include_router(router, dependencies=GUARDS)``: every route under /v1 has them."""
+Who = Annotated[Identity, Depends(identity)]
+SeesAgents = Annotated[Agents, Depends(Agents)]
+GUARDS = [Depends(known_parameters)]
+"""For ``include_router(router, dependencies=GUARDS)``: every route under /v1 has them. Who may ask is decided before,
+by ``services.alerts.access.table``."""

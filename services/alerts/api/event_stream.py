@@ -8,7 +8,8 @@ from typing import Final
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from services.alerts.api.dependencies import Streams
+from services.alerts.access.identity import Identity
+from services.alerts.api.dependencies import Context, Streams
 from services.operate.problem import Problem
 
 LIFETIME_S: Final = 600.0
@@ -16,11 +17,15 @@ LIFETIME_S: Final = 600.0
 RETRY_MS: Final = 2000
 
 
-def refuse_if_full(streams: Streams) -> None:
-    """Raises :class:`Problem` (503) when so many streams are open that no further one is served."""
+def refuse_if_full(parts: Context, who: Identity) -> None:
+    """Raises :class:`Problem` when no further stream is served: 503 to anybody, 429 to who has so many already."""
+    streams, most = parts.streams, parts.document.api.streams
     if streams.open >= streams.most:
         said = f"{streams.most} are open."
         raise Problem(503, "too-many-streams", "Too many streams", said, headers={"Retry-After": "10"})
+    if streams.of(who.key) >= most:
+        said = f"You have {most} open here; close one."
+        raise Problem(429, "too-many-streams", "Too many streams", said, headers={"Retry-After": "10"})
 
 
 class EventStream(StreamingResponse):
@@ -32,15 +37,16 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, frames: AsyncGenerator[bytes, None], streams: Streams) -> None:
+    def __init__(self, frames: AsyncGenerator[bytes, None], streams: Streams, who: Identity) -> None:
         super().__init__(frames, headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
         self._frames = frames
         self._streams = streams
+        self._caller = who.key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._streams.open += 1
+        self._streams.opened(self._caller)
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._streams.open -= 1
+            self._streams.closed(self._caller)
             await self._frames.aclose()

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 
 from schemas.instant import from_datetime, to_rfc3339
-from services.alerts.api.dependencies import Context, Now, Parts
+from services.alerts.api.dependencies import Context, Now, Parts, SeesAgents, per_agent
 from services.alerts.forecast import words
 from services.alerts.forecast.forecaster import MOST_DAYS
 from services.alerts.forecast.outlook import shown, summary
@@ -43,23 +43,29 @@ _EXAMPLE: Final = {
     summary="The volume of the coming days, by hour, with its interval",
     responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}},
 )
-async def forecast(parts: Parts, now: Now, segment: Segment = segments.ALL, days: Days = 7) -> dict[str, Any]:
+async def forecast(
+    parts: Parts, now: Now, agents: SeesAgents, segment: Segment = segments.ALL, days: Days = 7
+) -> dict[str, Any]:
     """Tickets that will be created: `expected`, and the bounds of the interval in which four of five such hours, days
     or weeks should lie. `method` is `profile` only where that was better than last week's hours on this segment's own
     past (`backtest`), else those are the forecast (`last_week`). `agents` are those that the volume needs (`needed`,
     `at_most`) and those who were `usually_there` in such hours; `assumed` says by which work for one ticket."""
+    if per_agent(segment):
+        agents.need("this segment")
     chosen = _chosen(parts, segment)
     at_us = from_datetime(now)
     return {"as_of": to_rfc3339(at_us), **shown(await parts.forecasts.outlook(chosen, days, at_us))}
 
 
 @router.get("/backtest", summary="What forecasts of this segment's past would have been worth")
-async def backtest(parts: Parts, now: Now, segment: Segment = segments.ALL) -> dict[str, Any]:
+async def backtest(parts: Parts, now: Now, agents: SeesAgents, segment: Segment = segments.ALL) -> dict[str, Any]:
     """For each past day with two weeks before it, the next seven days were forecast from what was known then, and
     compared with what came, beside last week's hours as the forecast. Over hours in which anything came or might have:
     `mae` in tickets, `mase` (below 1: better than last week's hours were before), mean `pinball` loss at 10, 50 and
     90 %, `coverage` of the interval that promises 0.8 and its `mean_width`; `day_mae` and `day_coverage` of whole
     days. `backtest` is `null` where too little is known."""
+    if per_agent(segment):
+        agents.need("this segment")
     chosen = _chosen(parts, segment)
     at_us = from_datetime(now)
     found = (await parts.forecasts.outlook(chosen, 7, at_us)).volume

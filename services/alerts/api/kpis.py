@@ -12,7 +12,8 @@ from fastapi.responses import Response
 
 from schemas.instant import SECOND_US, from_datetime, to_rfc3339
 from services.alerts.api import why
-from services.alerts.api.dependencies import Context, Now, Parts
+from services.alerts.api.dependencies import Context, Now, Parts, SeesAgents, per_agent
+from services.alerts.api.page import Cursor, begun, turned
 from services.alerts.explain.explainer import Explainer
 from services.alerts.explain.question import Question
 from services.config.document import DIMENSIONS, Document
@@ -77,7 +78,12 @@ _SCHEMA = {
     responses={200: {"content": {"application/json": {"schema": _SCHEMA, "example": _EXAMPLE}}}},
 )
 async def kpis(
-    parts: Parts, now: Now, window: Window = "1h", segment: Segment = ALL, compare: Compare = None
+    parts: Parts,
+    now: Now,
+    agents: SeesAgents,
+    window: Window = "1h",
+    segment: Segment = ALL,
+    compare: Compare = None,
 ) -> Response:
     """Durations are in seconds, by the calendar and (under `business`) in business hours; ratios from 0 to 1.
     What has not a single case in the window has null means, percentiles and ratios. While tickets from before a
@@ -86,7 +92,7 @@ async def kpis(
     With `compare`, `compared` has the same KPIs of the window that ended so much earlier, from its `from` to its `to`
     (older windows begin and end with the minute, the hour or the day), and what changed since."""
     window_s = _window(parts.document, window)
-    chosen = _segment(parts.document, segment)
+    chosen = _segment(parts.document, segment, agents)
     at_us = from_datetime(now)
     answer: dict[str, Any] = {"as_of": to_rfc3339(at_us), "window": window, "segment": chosen}
     answer |= await _reservations(parts, chosen)
@@ -105,27 +111,36 @@ async def kpis(
 async def by(
     parts: Parts,
     now: Now,
+    agents: SeesAgents,
     kpi: KpiName,
     by: Annotated[str, Query(description="A configured segment: `team`, or `team,priority`.", examples=["team"])],
     window: Window = "1h",
     compare: Compare = None,
+    limit: Annotated[int, Query(ge=1, le=5000, description="Rows of a page.")] = 1000,
+    cursor: Cursor = None,
 ) -> Response:
     """Rows are sorted by segment. A value that counted nothing for as long as buckets are kept has no row. With
-    `compare`, each row has what it was in the window that ended so much earlier (`then`), and its `change`."""
+    `compare`, each row has what it was in the window that ended so much earlier (`then`), and its `change`. Pages are
+    each of their own moment: a value that comes between two of them may be missed, none is shown twice."""
     found = _kpi(kpi)
     window_s = _window(parts.document, window)
     dimensions = by.split(",")
     configured = [list(names) for names in parts.document.segments]
     if dimensions not in configured:
         raise _unknown("segment", by, [",".join(names) for names in configured])
+    if per_agent(by):
+        agents.need(f"by={by}")
+    after = begun(cursor, "rows")
     at_us = from_datetime(now)
     answer: dict[str, Any] = {"as_of": to_rfc3339(at_us), "kpi": kpi, "window": window, "by": by}
     answer |= await _reservations(parts, ",".join(f"{name}:" for name in dimensions))
     if compare is None:
         rows = await parts.kpis.by(found, dimensions, window_s, at_us)
+        rows, more = turned([row for row in rows if row[0] > after], limit, "rows", lambda row: row[0])
         listed = [{"segment": segment, "values": _values(segment), **reading} for segment, reading in rows]
-        return _json(answer | {"rows": listed})
-    segments = await parts.kpis.segments(dimensions)
+        return _json(answer | {"rows": listed, "next_cursor": more})
+    there = [segment for segment in await parts.kpis.segments(dimensions) if segment > after]
+    segments, more = turned(sorted(there), limit, "rows", str)
     compared = await _compared(parts, segments, window, compare, at_us, [found])
     listed = [
         {
@@ -137,13 +152,14 @@ async def by(
         }
         for segment, present, past in compared.rows
     ]
-    return _json(answer | {"compared": _edges(compare, compared), "rows": listed})
+    return _json(answer | {"compared": _edges(compare, compared), "rows": listed, "next_cursor": more})
 
 
 @router.get("/{kpi}/series", summary="One KPI over time")
 async def series(
     parts: Parts,
     now: Now,
+    agents: SeesAgents,
     kpi: KpiName,
     window: Window = "24h",
     step: Annotated[str, Query(description="Length of a step, such as 1h; at least 10s.", examples=["1h"])] = "1h",
@@ -154,7 +170,7 @@ async def series(
     two hours, whole hours beyond two days, whole days beyond 35 days."""
     found = _kpi(kpi)
     window_s = _window(parts.document, window)
-    chosen = _segment(parts.document, segment)
+    chosen = _segment(parts.document, segment, agents)
     try:
         step_s = seconds(step)
     except ValueError as exc:
@@ -191,6 +207,7 @@ async def series(
 async def why_(
     parts: Parts,
     now: Now,
+    seen: SeesAgents,
     kpi: KpiName,
     window: Window = "1h",
     segment: Segment = ALL,
@@ -205,7 +222,9 @@ async def why_(
     whole hours or days: `window_s` says to what. Agents are left out unless asked for, and then come last."""
     found = _kpi(kpi)
     window_s = _window(parts.document, window)
-    chosen = _segment(parts.document, segment)
+    chosen = _segment(parts.document, segment, seen)
+    if agents:
+        seen.need("agents=true")
     there = statistics(kpi)
     if statistic is not None and statistic not in there:
         raise _unknown("statistic", statistic, list(there))
@@ -285,11 +304,14 @@ def _kpi(name: str) -> Kpi:
     return KPIS[name]
 
 
-def _segment(document: Document, text: str) -> str:
-    """The segment in the order of its configured dimensions; the caller may name them in any order."""
+def _segment(document: Document, text: str, agents: SeesAgents) -> str:
+    """The segment in the order of its configured dimensions; the caller may name them in any order. Raises
+    :class:`Problem`: 400, and 403 where it is of an agent and who asks may not see those."""
     if text == ALL:
         return ALL
     values = _values(text)
+    if "agent" in values:
+        agents.need("this segment")
     for names in document.segments:
         if set(names) == set(values):
             return ",".join(f"{name}:{values[name]}" for name in names)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import APIRouter, Body, Header, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.instant import SECOND_US, from_datetime, to_rfc3339
-from services.alerts.api.dependencies import Context, Now, Parts
+from services.alerts.access import etag
+from services.alerts.api.dependencies import Context, Now, Parts, SeesAgents, per_agent
 from services.alerts.phase import Memory, held_us
 from services.alerts.rehearse import MOST_DAYS, rehearse
-from services.alerts.rulebook import MOST, Entry, Origin, read
+from services.alerts.rulebook import MOST, Changed, Entry, Expected, Origin, read
 from services.operate.problem import Problem
 
 router = APIRouter(prefix="/v1/rules", tags=["rules"])
@@ -34,6 +35,17 @@ RuleBody = Annotated[
 ]
 _MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such rule."}}
 _OF_FILE: dict[int | str, dict[str, Any]] = {409: {"description": "The rule is the file's, or there are too many."}}
+_STALE: dict[int | str, dict[str, Any]] = {
+    412: {"description": "The rule is not the one that If-Match or If-None-Match speaks of; `version` is what it is."}
+}
+IfMatch = Annotated[
+    str | None,
+    Header(
+        max_length=1000,
+        description="The rule's ETag: it is changed only if it is still that one. `*`: only if there is one.",
+    ),
+]
+IfNoneMatch = Annotated[str | None, Header(max_length=1000, description="`*`: only if there is no such rule yet.")]
 _WRONG: dict[int | str, dict[str, Any]] = {422: {"description": "The rule has mistakes: `problems` names each."}}
 
 
@@ -71,37 +83,57 @@ async def test(parts: Parts, now: Now, body: Test) -> dict[str, Any]:
 
 
 @router.get("/{name}", summary="One rule, and how every segment stands with it", responses=_MISSING)
-async def rule(parts: Parts, name: RuleName) -> dict[str, Any]:
-    """`standing` has each segment as it was at the last look (`at`): its `phase`, and `why` it was judged so. What
-    comes and goes is held: it ends only after it was good for `held_s`."""
+async def rule(parts: Parts, agents: SeesAgents, name: RuleName, response: Response) -> dict[str, Any]:
+    """`standing` has each segment as it was at the last look (`at`): its `phase`, and `why` it was judged so; single
+    agents only for those who may see them. What comes and goes is held: it ends only after it was good for `held_s`.
+    The ETag is that of the rule, for If-Match; `standing` moves on without."""
     entry = await _known(parts, name)
     memories = await parts.memories.of(name)
     held = {name: held_us(entry.rule, memory.fired_us) for name, memory in memories.items()} if entry.rule else {}
     standing = [
-        {"segment": segment, **_standing(memory, held.get(segment))} for segment, memory in sorted(memories.items())
+        {"segment": segment, **_standing(memory, held.get(segment))}
+        for segment, memory in sorted(memories.items())
+        if agents.shown or not per_agent(segment)
     ]
+    response.headers["ETag"] = _tag(entry)
     return {**_shown(entry), "standing": standing}
 
 
-@router.put("/{name}", summary="Write a rule", responses={**_OF_FILE, **_WRONG})
-async def put(parts: Parts, name: RuleName, body: RuleBody) -> dict[str, Any]:
-    """In force within a second. A rule of the file cannot be changed here. A pending state is kept, open alerts too."""
+@router.put("/{name}", summary="Write a rule", responses={**_OF_FILE, **_WRONG, **_STALE})
+async def put(
+    parts: Parts,
+    name: RuleName,
+    body: RuleBody,
+    response: Response,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
+) -> dict[str, Any]:
+    """In force within a second. A rule of the file cannot be changed here. A pending state is kept, open alerts too.
+    With `If-Match` and the ETag that you read, nobody's change in between is lost."""
     _changeable(parts, name)
     if body.get("name", name) != name:
         raise Problem(422, "invalid-rule", "Invalid rule", f"name: the path says '{name}'; leave 'name' out.")
-    entry = await parts.rules.put(name, body)
+    try:
+        entry = await parts.rules.put(name, body, _expected(if_match, if_none_match))
+    except Changed as exc:
+        raise _stale(name, exc) from None
     if isinstance(entry, bool):
         raise Problem(409, "too-many-rules", "Too many rules", f"There are {MOST} already; delete one first.")
     if entry.rule is None:
         raise _wrong(entry)
+    response.headers["ETag"] = _tag(entry)
     return _shown(entry)
 
 
-@router.delete("/{name}", summary="Delete a rule", status_code=204, responses={**_MISSING, **_OF_FILE})
-async def delete(parts: Parts, name: RuleName) -> Response:
+@router.delete("/{name}", summary="Delete a rule", status_code=204, responses={**_MISSING, **_OF_FILE, **_STALE})
+async def delete(parts: Parts, name: RuleName, if_match: IfMatch = None) -> Response:
     """Its open alerts end with the reason `rule_removed`."""
     _changeable(parts, name)
-    if not await parts.rules.delete(name):
+    try:
+        there = await parts.rules.delete(name, _expected(if_match, None))
+    except Changed as exc:
+        raise _stale(name, exc) from None
+    if not there:
         raise await _no_such(parts, name)
     return Response(status_code=204)
 
@@ -124,6 +156,31 @@ async def _no_such(parts: Context, name: str) -> Problem:
     return Problem(404, "no-such-rule", "No such rule", f"There is no rule '{name}'. There is: {there}.")
 
 
+def _tag(entry: Entry) -> str:
+    return f'"{entry.version}"'
+
+
+def _expected(if_match: str | None, if_none_match: str | None) -> Expected:
+    def fits(there: Entry | None) -> bool:
+        tag = _tag(there) if there is not None else None
+        if if_match is not None and not etag.matches(if_match, tag):
+            return False
+        return if_none_match is None or tag is None or not etag.same(if_none_match, tag)
+
+    return fits
+
+
+def _stale(name: str, changed: Changed) -> Problem:
+    there = changed.there
+    if there is None:
+        detail = f"There is no rule '{name}' any more, or yet."
+    else:
+        detail = f"The rule '{name}' is not the one that the request speaks of: read it again, then change it."
+    version = there.version if there is not None else None
+    headers = {"ETag": _tag(there)} if there is not None else {}
+    return Problem(412, "rule-has-changed", "Rule has changed", detail, headers=headers, version=version)
+
+
 def _wrong(entry: Entry) -> Problem:
     detail = "; ".join(entry.problems) + "."
     return Problem(422, "invalid-rule", "Invalid rule", detail, problems=list(entry.problems))
@@ -134,6 +191,7 @@ def _shown(entry: Entry) -> dict[str, Any]:
         "name": entry.name,
         "origin": entry.origin.value,
         "changeable": entry.origin is Origin.API,
+        "version": entry.version,
         "rule": dict(entry.given),
         "every_s": entry.rule.every_s if entry.rule is not None else None,
         "problems": list(entry.problems),

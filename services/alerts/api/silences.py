@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 from uuid import uuid4
@@ -15,7 +16,9 @@ from structlog.stdlib import BoundLogger
 from schemas.alert import Alert, AlertState, Severity
 from schemas.instant import from_datetime, to_rfc3339
 from services.alerts import silence
-from services.alerts.api.dependencies import Context, Now, Parts
+from services.alerts.access.identity import Identity
+from services.alerts.api.alerts import Person, actor
+from services.alerts.api.dependencies import Context, Now, Parts, Who
 from services.alerts.silence import LONGEST_US, Silence, SilenceState
 from services.alerts.silences import MOST
 from services.alerts.store import place
@@ -66,7 +69,7 @@ class NewSilence(What):
     since: AwareDatetime | None = Field(None, alias="from", description="RFC 3339, with an offset. Default: now.")
     until: AwareDatetime | None = Field(None, description="RFC 3339, with an offset from UTC.")
     duration: str | None = Field(None, alias="for", description="Such as 30m, 4h or 2d.", examples=["2h"])
-    by: str = Field(min_length=1, max_length=120, description="Who wants it.", examples=["ana"])
+    by: Person | None = Field(None, examples=["ana"])
     comment: str = Field(min_length=1, max_length=500, description="Why.", examples=["The invoice run is repeated."])
 
 
@@ -85,10 +88,12 @@ async def silences(
 
 
 @router.post("", summary="Silence alerts", status_code=201, responses=_MANY)
-async def add(parts: Parts, now: Now, body: NewSilence) -> dict[str, Any]:
+async def add(parts: Parts, now: Now, who: Who, body: NewSilence) -> dict[str, Any]:
     """In force within a second, at most 90 days long. A silenced alert is judged and shown as ever, with `silenced_by`,
     and nobody is told of it; who had heard of it hears of its end. What still stands when the silence ends is told as
     if it had fired then. `covers` are the open alerts that fit at present."""
+    by = actor(who, body.by, needed=True)
+    _of_teams(who, body.match)
     at_us = from_datetime(now)
     since_us = max(from_datetime(body.since), at_us) if body.since is not None else at_us
     until_us = _end(body, since_us)
@@ -103,7 +108,7 @@ async def add(parts: Parts, now: Now, body: NewSilence) -> dict[str, Any]:
         match=dict(body.match),
         from_us=since_us,
         until_us=until_us,
-        by=body.by,
+        by=by,
         comment=body.comment,
         created_us=at_us,
     )
@@ -134,14 +139,19 @@ async def one(parts: Parts, now: Now, silence_id: SilenceId) -> dict[str, Any]:
 async def end(
     parts: Parts,
     now: Now,
+    who: Who,
     silence_id: SilenceId,
-    by: Annotated[str, Query(min_length=1, max_length=120, description="Who ends it.")] = "somebody over the API",
+    by: Annotated[str | None, Query(min_length=1, max_length=120, description="Who ends it.")] = None,
 ) -> Response:
     """At once, also of one that has not begun. It is kept for the record for 30 days. One that is over stays so."""
     if parts.silences.of_file(silence_id):
         detail = f"'{silence_id}' is a silence of the configuration file. Change it there."
         raise Problem(409, "silence-of-the-file", "Silence of the file", detail)
     at_us = from_datetime(now)
+    by = actor(who, by)
+    there = await parts.silences.one(silence_id, at_us) if who.teams else None
+    if there is not None:
+        _of_teams(who, there.match)
     found = await parts.silences.end(silence_id, by, at_us)
     if found is None:
         raise _no_such(silence_id)
@@ -167,6 +177,14 @@ def _named(covered: list[Alert]) -> dict[str, Any]:
         for alert in covered[:_NAMED]
     ]
     return {"count": len(covered), "alerts": named}
+
+
+def _of_teams(who: Identity, match: Mapping[str, Sequence[str]]) -> None:
+    """Raises :class:`Problem` (403) when it reaches beyond the teams that ``who`` is bound to."""
+    teams = set(match.get("team", ()))
+    if who.teams and not (teams and teams <= who.teams):
+        detail = f"match: you act for {', '.join(sorted(who.teams))}; name these under 'team', and no other."
+        raise Problem(403, "not-your-team", "Not your team", detail, teams=sorted(who.teams))
 
 
 def _end(body: NewSilence, since_us: int) -> int:

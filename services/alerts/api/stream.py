@@ -15,7 +15,8 @@ from schemas.alert import AlertEvent, AlertState, Severity
 from schemas.failure import NotNow
 from schemas.instant import from_datetime
 from services import clock
-from services.alerts.api.dependencies import Context, Parts
+from services.alerts.api.alerts import about_an_agent
+from services.alerts.api.dependencies import Context, Parts, SeesAgents, Who
 from services.alerts.api.event_stream import LIFETIME_S, RETRY_MS, EventStream, refuse_if_full
 from services.alerts.feed import BLOCK_S
 from services.operate.problem import Problem
@@ -28,13 +29,14 @@ PING_S: Final = 15.0
 
 async def start(
     parts: Parts,
+    who: Who,
     last_event_id: Annotated[str | None, Header(description="Resume behind this event.")] = None,
     since: Annotated[
         AwareDatetime | None, Query(description="Begin with what happened from then on; Last-Event-ID wins.")
     ] = None,
 ) -> tuple[str, bool]:
     """Where a stream begins, and whether the client has to be told that something in between is lost."""
-    refuse_if_full(parts.streams)
+    refuse_if_full(parts, who)
     try:
         if last_event_id:
             kept = await parts.feed.has(last_event_id)
@@ -54,6 +56,8 @@ async def start(
 )
 async def stream(
     parts: Parts,
+    who: Who,
+    agents: SeesAgents,
     begin: Annotated[tuple[str, bool], Depends(start)],
     state: Annotated[list[AlertState] | None, Query(description="Only alerts that are then in one of these.")] = None,
     severity: Annotated[list[Severity] | None, Query(description="Only alerts of these severities.")] = None,
@@ -63,11 +67,15 @@ async def stream(
     An event `reset` means that events between the last one you saw and now are gone: load `GET /v1/alerts` again,
     then go on. A comment every 15 s keeps proxies from closing an idle stream.
     """
-    return EventStream(_frames(parts, begin, state, severity), parts.streams)
+    return EventStream(_frames(parts, begin, state, severity, agents.shown), parts.streams, who)
 
 
 async def _frames(
-    parts: Context, begin: tuple[str, bool], states: list[AlertState] | None, severities: list[Severity] | None
+    parts: Context,
+    begin: tuple[str, bool],
+    states: list[AlertState] | None,
+    severities: list[Severity] | None,
+    agents: bool,
 ) -> AsyncGenerator[bytes, None]:
     after, lost = begin
     if lost:
@@ -79,7 +87,8 @@ async def _frames(
     try:
         async for entry in parts.feed.follow(after):
             now_s = clock.steady_s()
-            if entry is not None and _wanted(entry.event, states, severities):
+            hidden = entry is not None and not agents and about_an_agent(entry.event.alert)
+            if entry is not None and not hidden and _wanted(entry.event, states, severities):
                 data = codec.encode(entry.event).decode()
                 yield format_sse_event(event=entry.event.transition.value, id=entry.entry_id, data_str=data)
                 spoke_s = now_s

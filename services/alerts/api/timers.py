@@ -11,7 +11,7 @@ from schemas.instant import SECOND_US, from_datetime, to_rfc3339
 from schemas.sla import SlaMetric
 from schemas.state import Mode, Ticket, Timer, TimerState
 from services.alerts.api.dependencies import Now, Parts
-from services.operate.problem import Problem
+from services.alerts.api.page import Cursor, bad_cursor
 from services.state.timers import BadCursor
 
 router = APIRouter(prefix="/v1/sla", tags=["sla"])
@@ -65,7 +65,7 @@ async def timers(
     metric: Annotated[SlaMetric | None, Query(description="Only timers of this metric."), Unset] = None,
     team: Annotated[str | None, Query(description="Only tickets that this team holds."), Unset] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    cursor: Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before."), Unset] = None,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
     """Without `state`: every open timer. `due_at` is when the target is used up, `breach_after` the last instant at
     which it is not exceeded (they differ where a target ends at closing time); both are null while paused.
@@ -73,8 +73,8 @@ async def timers(
     wanted = state or [TimerState.BREACHED, TimerState.RUNNING, TimerState.PAUSED]
     try:
         page = await parts.timers.page(wanted, metric=metric, team=team, limit=limit, cursor=cursor)
-    except BadCursor as exc:
-        raise Problem(400, "bad-cursor", "Bad cursor", f"{exc}. Use 'next_cursor' of an earlier answer.") from None
+    except BadCursor:
+        raise bad_cursor() from None
     at_us = from_datetime(now)
     return {
         "as_of": to_rfc3339(at_us),

@@ -1,0 +1,1 @@
+"""Who asks the query API, what each may do, and how often."""
