@@ -80,6 +80,7 @@ class Evaluator:
         self._document = document
         self._book.follow(document)
         self._reasons.follow(document)
+        self._sight.follow(document)
         self._due_s.clear()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -147,11 +148,9 @@ class Evaluator:
         memories = await self._memories.of(rule.name)
         found = (await self._sight.segments(rule))[:MOST_SEGMENTS]
         above = look.segments(rule, found, self._document.segments)
-        needs = judging.needs(rule)
-        base_s = judging.looked_at_s(rule, at_us // SECOND_US)
-        points = await self._sight.points(rule, list(above), needs, base_s, at_us)
+        seen = await self._sight.seen(rule, list(above), at_us)
         alerts = await self._alerts(rule.name, [s for s, memory in memories.items() if _may_be_open(memory)])
-        verdicts = {s: judging.judge(rule, s, points[s], firing=is_open(alerts.get(s))) for s in above}
+        verdicts = judging.judged(rule, above, seen, {s for s, alert in alerts.items() if is_open(alert)})
         queries = {segment: evidence.query(rule, segment, self._document.windows_s) for segment in above}
         outcome = look.taken(rule, above, look.Look(verdicts, memories, alerts, queries), at_us)
         steps = await self._reasons.given(rule, outcome.steps, at_us)

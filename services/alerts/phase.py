@@ -231,6 +231,7 @@ def _opened(
         value=verdict.value,
         baseline=verdict.baseline,
         query=query,
+        evidence=verdict.evidence,
     )
 
 

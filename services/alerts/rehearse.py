@@ -14,7 +14,7 @@ from services.alerts.judge import judging
 from services.alerts.judge.verdict import Judgement
 from services.alerts.phase import Memory, Phase, is_open
 from services.alerts.sight import Sight
-from services.config.rule import Recognition, Rule, Trend
+from services.config.rule import Rule
 
 MOST_DAYS: Final = 90
 MOST_SEGMENTS: Final = 50
@@ -88,8 +88,7 @@ class Rehearsal:
 def step_s(rule: Rule, days: int) -> int:
     """How far apart the looks are: as near as the kept buckets and a bounded effort allow."""
     least = next((width for reach, width in _KEPT if days <= reach), 86_400)
-    if isinstance(rule, Trend | Recognition):
-        least = max(least, 86_400)
+    least = max(least, judging.kind(rule).tried_every_s)
     return next((s for s in _STEPS_S if s >= least and days * 86_400 // s <= _MOST_LOOKS), _STEPS_S[-1])
 
 
@@ -101,15 +100,11 @@ async def rehearse(rule: Rule, cuts: Sequence[Sequence[str]], sight: Sight, days
     everything = await sight.segments(rule)
     found = everything[:MOST_SEGMENTS]
     above = look.segments(rule, found, cuts)
-    needs = judging.needs(rule)
-    ends = {
-        at_s: [(need.window_s, judging.looked_at_s(rule, at_s) - need.ago_s) for need in needs] for at_s in instants
-    }
-    seen = await sight.windows(rule, list(above), {end for these in ends.values() for end in these}, at_us)
+    seen = await sight.past(rule, list(above), instants, at_us)
     run = _Run(rule, above)
     for at_s in instants:
         await asyncio.sleep(0)  # others are served between any two looks
-        run.look(at_s, {segment: [seen[end][segment] for end in ends[at_s]] for segment in above})
+        run.look(at_s, seen[at_s])
     return Rehearsal(
         rule=rule,
         since_us=instants[0] * SECOND_US,
@@ -136,12 +131,10 @@ class _Run:
         self._alerts: dict[str, Alert] = {}
         self._open: dict[str, Spell] = {}
 
-    def look(self, at_s: int, points: Mapping[str, Any]) -> None:
+    def look(self, at_s: int, seen: Mapping[str, Any]) -> None:
         """One look at every segment."""
-        verdicts = {
-            segment: judging.judge(self._rule, segment, points[segment], firing=is_open(self._alerts.get(segment)))
-            for segment in self._above
-        }
+        firing = {segment for segment, alert in self._alerts.items() if is_open(alert)}
+        verdicts = judging.judged(self._rule, self._above, seen, firing)
         self.verdicts += len(verdicts)
         self.unknown += sum(verdict.judgement is Judgement.UNKNOWN for verdict in verdicts.values())
         before = self._memories

@@ -99,10 +99,12 @@ async def _rehearsed(url: str, document: Document, name: str, entries: list[Entr
     from services.alerts.rehearse import rehearse
     from services.alerts.rulebook import RuleBook
     from services.alerts.sight import Sight
+    from services.alerts.waiting import Waiting
     from services.kpi.reader import KpiReader
     from services.kpi.window import resolutions
     from services.state import client
     from services.state.partitions import Partitions
+    from services.state.timers import TimerList
 
     redis = client.reader(url)
     try:
@@ -113,7 +115,8 @@ async def _rehearsed(url: str, document: Document, name: str, entries: list[Entr
             if book[name].rule is None:
                 settings.fail(f"{name}: {problem}" for problem in book[name].problems)
             entries = [book[name]]
-        sight = Sight(KpiReader(redis, Partitions(redis), resolutions(document.windows_s.values())))
+        kpis = KpiReader(redis, Partitions(redis), resolutions(document.windows_s.values()))
+        sight = Sight(kpis, Waiting(document, kpis, TimerList(redis, Partitions(redis))))
         rules = [entry.rule for entry in entries if entry.rule is not None]
         return [await rehearse(rule, document.segments, sight, days, clock.now_us()) for rule in rules]
     finally:

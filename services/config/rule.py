@@ -3,259 +3,60 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Discriminator, Field, TypeAdapter, ValidationError, model_validator
 
 from schemas.alert import Severity
 from services.config.amount import Amount, Unit, difference, level
 from services.config.duration import percent, seconds
-from services.kpi.catalogue import KPIS
-from services.kpi.reading import reading
+from services.config.rule_ahead import PredictedBreach, Topic
+from services.config.rule_base import ALL, BaseRule, Bounded, Dimension, Level, Moving, Part, Window, statistics, usual
 
-ALL: Final = "all"
-"""The segment of every ticket."""
-FAST_S: Final = 30
-"""How often a rule over a window of up to an hour is judged, where it does not say so itself."""
-TYPES: Final = ("threshold", "change", "trend", "anomaly", "burn_rate", "stale", "recognition")
-_RULE_NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-_DIMENSIONS: Final = ("source", "channel", "team", "agent", "priority", "brand", "tier", "tag")
-_FINEST_S: Final = 10
-_USUAL: Final = ("p90_s", "ratio", "mean", "score", "age_s", "mean_s", "count")
-_SHARES: Final = frozenset({"qa_score"})
-"""KPIs whose mean is one of shares, and not a number of something."""
+__all__ = [
+    "ALL",
+    "RULE",
+    "TYPES",
+    "Anomaly",
+    "AnyRule",
+    "BurnRate",
+    "Change",
+    "Pair",
+    "PredictedBreach",
+    "Recognition",
+    "Rule",
+    "Stale",
+    "Threshold",
+    "Topic",
+    "Trend",
+    "cut_problem",
+    "problems",
+    "spelt",
+    "statistics",
+    "usual",
+]
+
+TYPES: Final = (
+    *("threshold", "change", "trend", "anomaly", "burn_rate", "stale", "recognition"),
+    *("predicted_breach", "topic"),
+)
+_DIMENSIONS: Final = get_args(Dimension)
 _FIELD: Final = re.compile(r"^[a-z_]+(\[\d+\])?(\.[a-z_]+)?: ")
 
 
-def _duration(text: str) -> str:
-    seconds(text)
-    return text
-
-
-def _window(text: str) -> str:
-    if seconds(text) % _FINEST_S:
-        raise ValueError(f"'{text}' is no multiple of 10s, the narrowest that is counted")
-    return text
-
-
-_Duration = Annotated[str, AfterValidator(_duration)]
-_Window = Annotated[str, AfterValidator(_window)]
-_Level = str | float
-_Dimension = Literal["source", "channel", "team", "agent", "priority", "brand", "tier", "tag"]
-
-
-@dataclass(frozen=True, slots=True)
-class Statistic:
-    """One number of a KPI's reading. ``counted``: the reading says from how many cases it is."""
-
-    unit: Unit
-    counted: bool
-
-
-@cache
-def statistics(kpi: str) -> Mapping[str, Statistic]:
-    """What a rule can ask of a KPI: every number of its reading, by its path such as ``business.p90_s``."""
-    return dict(_leaves(kpi, reading(KPIS[kpi], {}, {}, None)))
-
-
-def _leaves(
-    kpi: str, part: Mapping[str, Any], path: str = "", counted: bool = False
-) -> Iterator[tuple[str, Statistic]]:
-    counted = counted or "count" in part
-    for name, value in part.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(kpi, value, f"{path}{name}.", counted)
-        elif value is None or isinstance(value, int | float):
-            yield path + name, Statistic(_unit(kpi, name, value), counted)
-
-
-def _unit(kpi: str, name: str, value: float | None) -> Unit:
-    if name.endswith("_s"):
-        return Unit.SECONDS
-    if name == "ratio" or (name == "mean" and kpi in _SHARES):
-        return Unit.SHARE
-    return Unit.NUMBER if value is None else Unit.COUNT
-
-
-def usual(kpi: str) -> str:
-    """The statistic of a rule that names none."""
-    there = statistics(kpi)
-    parted = (name for end in _USUAL for name in there if name.endswith("." + end))
-    return next((name for name in _USUAL if name in there), next(parted, next(iter(there))))
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _Rule(_Part):
-    """What every rule has."""
-
-    name: Annotated[str, Field(pattern=_RULE_NAME)]
-    description: str = Field("", max_length=500)
-    kpi: str
-    statistic: str = ""
-    segment: str = ALL
-    by: tuple[_Dimension, ...] = ()
-    whole: bool | None = None
-    most: int = Field(20, ge=1, le=200)
-    min_count: int | None = Field(None, ge=0)
-    severity: Severity = Severity.WARNING
-    for_: _Duration | None = Field(None, alias="for")
-    keep: _Duration | None = None
-    every: _Duration | None = None
-    labels: dict[str, str] = {}
-    runbook: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_kpi(cls, given: Any) -> Any:
-        """The statistic by the kind of its KPI, and both known: everything else of a rule is read in its unit."""
-        if not isinstance(given, dict):
-            return given
-        kpi = given.get("kpi", cls.model_fields["kpi"].get_default())
-        if not isinstance(kpi, str):
-            return given
-        if kpi not in KPIS:
-            raise ValueError(f"kpi: there is no KPI '{kpi}'; there is: {', '.join(KPIS)}")
-        if not given.get("statistic"):
-            given = given | {"statistic": usual(kpi)}
-        if given["statistic"] not in statistics(kpi):
-            there_is = ", ".join(statistics(kpi))
-            raise ValueError(f"statistic: {kpi} has no '{given['statistic']}'; there is: {there_is}")
-        return given
-
-    @model_validator(mode="after")
-    def _one_way_of_cutting(self) -> _Rule:
-        if self.by and self.segment != ALL:
-            raise ValueError("by: leave out 'segment' or 'by'; a rule looks at one segment or at each value of a cut")
-        if len(set(self.by)) != len(self.by):
-            raise ValueError("by: name each dimension once")
-        return self
-
-    @property
-    def unit(self) -> Unit:
-        """Of the statistic."""
-        return statistics(self.kpi)[self.statistic].unit
-
-    @property
-    def for_s(self) -> int:
-        """How long it must be bad before it fires."""
-        return seconds(self.for_) if self.for_ else 0
-
-    @property
-    def keep_s(self) -> int:
-        """How long it must be good before it ends."""
-        return seconds(self.keep) if self.keep else self.for_s
-
-    @property
-    def evidence(self) -> int:
-        """How many cases there must be."""
-        if self.min_count is not None:
-            return self.min_count
-        found = statistics(self.kpi)[self.statistic]
-        return 5 if found.counted and found.unit is not Unit.COUNT else 0
-
-    @property
-    def window_s(self) -> int:
-        """The longest window that it looks at."""
-        raise NotImplementedError
-
-    @property
-    def every_s(self) -> int:
-        """How often it is judged: often for short windows, seldom for what cannot have changed meanwhile."""
-        return seconds(self.every) if self.every else max(FAST_S, min(self.window_s // 120, 3600))
-
-    @property
-    def wide(self) -> bool:
-        """Whether the wider segments are judged too, and hold back their parts. Not where a wider segment has more by
-        its nature, as a count has."""
-        return self.unit is not Unit.COUNT if self.whole is None else self.whole
-
-
-class _Bounded(_Rule):
-    """Rules with a level that is not to be crossed."""
-
-    above: _Level | None = None
-    below: _Level | None = None
-
-    @property
-    def high(self) -> float | None:
-        """Above this it is bad."""
-        return None if self.above is None else level(self.above, self.unit)
-
-    @property
-    def low(self) -> float | None:
-        """Below this it is bad."""
-        return None if self.below is None else level(self.below, self.unit)
-
-    def _levels(self, *fields: str) -> None:
-        for name in fields:
-            value = getattr(self, name)
-            if value is not None:
-                try:
-                    level(value, self.unit)
-                except ValueError as exc:
-                    raise ValueError(f"{name}: {exc}") from None
-
-
-class _Moving(_Rule):
-    """Rules about a change."""
-
-    rises: _Level | None = None
-    falls: _Level | None = None
-
-    @property
-    def amount(self) -> Amount:
-        """How much it must change to be bad."""
-        given = self.rises if self.rises is not None else self.falls
-        assert given is not None
-        return difference(given, self.unit)
-
-    @property
-    def sign(self) -> int:
-        """1 where rising is bad, -1 where falling is."""
-        return 1 if self.rises is not None else -1
-
-    @model_validator(mode="after")
-    def _one_direction(self) -> _Moving:
-        if (self.rises is None) == (self.falls is None):
-            raise ValueError("rises: give 'rises' or 'falls', one of the two, as in  rises: 50%")
-        field = "rises" if self.rises is not None else "falls"
-        try:
-            _ = self.amount
-        except ValueError as exc:
-            raise ValueError(f"{field}: {exc}") from None
-        return self
-
-
-class Threshold(_Bounded):
+class Threshold(Bounded):
     """A statistic over a window is above or below a level."""
 
     type: Literal["threshold"]
-    window: _Window = "1h"
-    clear: _Level | None = None
+    window: Window = "1h"
+    clear: Level | None = None
 
     @model_validator(mode="after")
     def _sound(self) -> Threshold:
         if (self.above is None) == (self.below is None):
             raise ValueError("above: give 'above' or 'below', one of the two, as in  above: 2h")
-        self._levels("above", "below", "clear")
+        self.check_levels("above", "below", "clear")
         bound, clear = self.high if self.high is not None else self.low, self.cleared
         assert bound is not None
         if clear is not None and (clear > bound if self.high is not None else clear < bound):
@@ -273,12 +74,12 @@ class Threshold(_Bounded):
         return seconds(self.window)
 
 
-class Change(_Moving):
+class Change(Moving):
     """A statistic over a window moved against the same window so much earlier."""
 
     type: Literal["change"]
-    window: _Window = "24h"
-    against: _Window = "1w"
+    window: Window = "24h"
+    against: Window = "1w"
 
     @property
     def window_s(self) -> int:
@@ -290,7 +91,7 @@ class Change(_Moving):
         return seconds(self.against)
 
 
-class Trend(_Moving):
+class Trend(Moving):
     """A statistic worsens steadily over so many periods."""
 
     type: Literal["trend"]
@@ -302,15 +103,15 @@ class Trend(_Moving):
         return seconds(self.period)
 
 
-class Anomaly(_Rule):
+class Anomaly(BaseRule):
     """A statistic is far from what it was at the same hour of past weeks."""
 
     type: Literal["anomaly"]
-    window: _Window = "1h"
+    window: Window = "1h"
     weeks: int = Field(4, ge=3, le=12)
     z: float = Field(5.0, ge=2, le=50)
     direction: Literal["high", "low", "both"] = "both"
-    at_least: _Level | None = None
+    at_least: Level | None = None
 
     @model_validator(mode="after")
     def _sound(self) -> Anomaly:
@@ -332,18 +133,18 @@ class Anomaly(_Rule):
         return seconds(self.window)
 
 
-class Pair(_Part):
+class Pair(Part):
     """A long window shows that it matters, a short one that it still goes on: bad when both burn at ``rate``."""
 
-    long: _Window
-    short: _Window
+    long: Window
+    short: Window
     rate: float = Field(gt=0)
 
     def __str__(self) -> str:
         return f"{self.long} and {self.short} at {self.rate:g}"
 
 
-class BurnRate(_Rule):
+class BurnRate(BaseRule):
     """An objective's error budget is used up faster than it lasts."""
 
     type: Literal["burn_rate"]
@@ -381,13 +182,13 @@ class BurnRate(_Rule):
         return min(seconds(pair.long) for pair in self.pairs)
 
 
-class Stale(_Rule):
+class Stale(BaseRule):
     """Nothing has come for longer than the same hours of past weeks leave room for."""
 
     type: Literal["stale"]
     kpi: str = "tickets_created"
-    by: tuple[_Dimension, ...] = ("source",)
-    window: _Window = "1h"
+    by: tuple[Dimension, ...] = ("source",)
+    window: Window = "1h"
     weeks: int = Field(4, ge=2, le=12)
     at_least: int = Field(10, ge=3)
 
@@ -409,7 +210,7 @@ class Stale(_Rule):
         return seconds(self.window)
 
 
-class Recognition(_Bounded):
+class Recognition(Bounded):
     """Something went well: the best period of many, or one good period after another."""
 
     type: Literal["recognition"]
@@ -425,7 +226,7 @@ class Recognition(_Bounded):
             raise ValueError("best_of: give 'best_of' (periods to be the best of) or 'streak' (good ones in a row)")
         if (self.streak is not None) != ((self.above is None) != (self.below is None)):
             raise ValueError("streak: it goes with 'above' or 'below', which say what a good period is")
-        self._levels("above", "below")
+        self.check_levels("above", "below")
         return self
 
     @property
@@ -433,7 +234,7 @@ class Recognition(_Bounded):
         return seconds(self.period)
 
 
-Rule = Threshold | Change | Trend | Anomaly | BurnRate | Stale | Recognition
+Rule = Threshold | Change | Trend | Anomaly | BurnRate | Stale | Recognition | PredictedBreach | Topic
 """Any rule."""
 
 AnyRule = Annotated[

@@ -7,7 +7,18 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from services.config.rule import Anomaly, BurnRate, Change, Pair, Recognition, Stale, Threshold, Trend
+from services.config.rule import (
+    Anomaly,
+    BurnRate,
+    Change,
+    Pair,
+    PredictedBreach,
+    Recognition,
+    Stale,
+    Threshold,
+    Topic,
+    Trend,
+)
 
 _LEVEL: Final = "duration, percentage or number"
 COMMON: Final = {
@@ -103,6 +114,44 @@ OWN: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         "best_of": ("number", "Won when the last period is the best of so many, 4 to 52."),
         "best": ("`high`, `low`", "Which is the best."),
         "streak": ("number", "Won when so many periods in a row are at or beyond the level, 2 to 52."),
+    },
+    PredictedBreach: {
+        "kpi": ("name", "`first_response_time`, `next_response_time` or `resolution_time`: the promises looked at."),
+        "above": (
+            "number or percentage",
+            "So many promises that will be broken are worth a message: `5`, or `20%` of those due. At least one.",
+        ),
+        "within": ("duration", "How far it looks ahead, on the promises' own clock (hours of their calendar)."),
+        "pace": (
+            "duration",
+            "The last so much work time tells the pace, 15m to 24h; `min_count` must be done in it (10).",
+        ),
+        "sure": ("percentage", "How probable it must be that at least so many will be late, 50% to 99%."),
+        "estimate": (
+            "`queue`, `history`",
+            (
+                "From the work ahead, done in the order due: what cannot be kept. Or from how long such waits usually "
+                "last, at the present pace: what will not be kept the way the team works."
+            ),
+        ),
+    },
+    Topic: {
+        "by": ("list of dimensions", "The configured segment whose values are topics."),
+        "window": ("duration", "The rolling window that is looked at, up to 7d."),
+        "weeks": ("number", "How many past weeks, the same days and hours of each, tell what is usual, 2 to 12."),
+        "signals": (
+            "list",
+            "`volume` (its share of new tickets), `reopens` (of its solved tickets), `escalations` (of its new ones).",
+        ),
+        "times": ("number", "How many times its usual share is worth a message."),
+        "at_least": (
+            "number",
+            "New tickets of the topic within the window, at least; 5 of them reopened or escalated.",
+        ),
+        "false": (
+            "percentage",
+            "The share of alerts that may be chance although many topics are looked at at once, up to 20%.",
+        ),
     },
     Pair: {
         "long": ("duration", "Shows that it matters."),

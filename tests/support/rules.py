@@ -9,7 +9,7 @@ from services.alerts.rulebook import read
 from services.config.document import Document, parse
 from services.config.rule import Rule
 
-DOCUMENT: Document = parse("segments: [[team], [source], [team, agent]]", {})
+DOCUMENT: Document = parse("segments: [[team], [source], [team, agent], [tag]]", {})
 
 
 def rule(kind: str = "threshold", **fields: Any) -> Rule:

@@ -12,7 +12,7 @@ from services.config.document import ConfigInvalid, Document, parse
 from services.config.rule import TYPES, Threshold, statistics
 from services.kpi.catalogue import KPIS
 
-DOCUMENT = parse("segments: [[team], [source], [team, priority]]", {})
+DOCUMENT = parse("segments: [[team], [source], [team, priority], [tag]]", {})
 
 GOOD: dict[str, dict[str, Any]] = {
     "threshold": {"kpi": "first_response_time", "above": "2h", "clear": "90m", "for": "10m", "by": ["team"]},
@@ -22,6 +22,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "burn_rate": {"kpi": "csat", "objective": "90%", "segment": "team:billing,priority:high"},
     "stale": {},
     "recognition": {"kpi": "csat", "streak": 4, "above": "95%"},
+    "predicted_breach": {"above": "20%", "within": "2h", "estimate": "history", "by": ["team", "priority"]},
+    "topic": {"times": 2.5, "signals": ["volume", "reopens"], "at_least": 15},
 }
 
 BAD = [
@@ -46,6 +48,20 @@ BAD = [
     ("stale", {"kpi": "csat"}, "statistic: silence is told from counts"),
     ("recognition", {"kpi": "csat"}, "best_of: give 'best_of'"),
     ("recognition", {"kpi": "csat", "streak": 4}, "streak: it goes with 'above' or 'below'"),
+    ("predicted_breach", {}, "above: it is needed"),
+    ("predicted_breach", {"above": "120%"}, "above: a share of the promises that are due lies under 100 %"),
+    ("predicted_breach", {"above": "2h"}, "above: '2h' is no number; write it without a unit"),
+    ("predicted_breach", {"above": 5, "kpi": "csat"}, "kpi: 'csat' has no promises that wait for it; one of first_"),
+    ("predicted_breach", {"above": 5, "statistic": "p90_s"}, "statistic: leave it out; tickets are predicted"),
+    ("predicted_breach", {"above": 5, "sure": "30%"}, "sure: '30%' is no share between 50% and 99%"),
+    ("predicted_breach", {"above": 5, "pace": "5m"}, "pace: at least 15m"),
+    ("predicted_breach", {"above": 5, "estimate": "oracle"}, "estimate: Input should be 'queue' or 'history'"),
+    ("topic", {"by": ["tier"]}, "by: ['tier'] is no configured segment"),
+    ("topic", {"segment": "tag:login"}, "by: "),
+    ("topic", {"signals": ["volume", "volume"]}, "signals: name each once"),
+    ("topic", {"false": "50%"}, "false: '50%' is no share up to 20%"),
+    ("topic", {"window": "14d"}, "window: at most 7d"),
+    ("topic", {"kpi": "csat"}, "kpi: Input should be 'tickets_created'"),
     ("alarm", {"kpi": "csat"}, "type: 'alarm' is no kind of rule; one of threshold"),
     (None, {"kpi": "csat"}, "type: say what kind of rule it is; one of threshold"),
 ]

@@ -107,7 +107,11 @@ class Explainer:
             seen = await self._seen(question, sums, at_us)
             finding = cause.found(seen)
         narrowed = finding.part.segment if finding.part is not None else question.segment
-        tickets = await self._worst.of(question.kpi, question.statistic, narrowed, self._document.sources)
+        sources = self._document.sources
+        if question.topic:
+            tickets = await self._worst.newest(question.segment, sources)
+        else:
+            tickets = await self._worst.of(question.kpi, question.statistic, narrowed, sources)
         said = sentence.said(question, seen, finding)
         return Explained(question, seen, finding, said, tickets, edges)
 

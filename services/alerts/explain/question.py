@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.alerts.phase import REST
-from services.config.rule import ALL, Anomaly, BurnRate, Change, Recognition, Rule, Stale, Threshold, Trend
+from services.config.rule import (
+    ALL,
+    Anomaly,
+    BurnRate,
+    Change,
+    PredictedBreach,
+    Recognition,
+    Rule,
+    Stale,
+    Threshold,
+    Topic,
+    Trend,
+    usual,
+)
 from services.kpi.catalogue import KPIS, Kpi
 
 WEEK_S: Final = 604_800
@@ -16,7 +29,8 @@ _THIRDS: Final = 3
 @dataclass(frozen=True, slots=True)
 class Question:
     """``statistic`` of ``kpi`` in ``segment``, over ``window_s`` and the same window ``ago_s`` earlier. ``worse`` is 1
-    where rising is bad, -1 where falling is, 0 where either may be meant. Only with ``people`` they are told apart."""
+    where rising is bad, -1 where falling is, 0 where either may be meant. Only with ``people`` they are told apart.
+    ``topic``: it is about what tickets are about, so that any of them shows it."""
 
     kpi: Kpi
     statistic: str
@@ -25,6 +39,7 @@ class Question:
     ago_s: int = WEEK_S
     worse: int = 0
     people: bool = False
+    topic: bool = False
 
 
 def asked(rule: Rule, segment: str, value: float | None = None, baseline: float | None = None) -> Question:
@@ -43,11 +58,13 @@ def asked(rule: Rule, segment: str, value: float | None = None, baseline: float 
             pass
     return Question(
         kpi=KPIS[rule.kpi],
-        statistic=rule.statistic,
+        # Of a prediction: what makes such waits long, and not how many end.
+        statistic=usual(rule.kpi) if isinstance(rule, PredictedBreach) else rule.statistic,
         segment=ALL if segment == REST else segment,
         window_s=window_s,
         ago_s=max(ago_s, window_s),
         worse=_worse(rule, value, baseline),
+        topic=isinstance(rule, Topic),
     )
 
 
@@ -59,6 +76,8 @@ def _worse(rule: Rule, value: float | None, baseline: float | None) -> int:
             return rule.sign
         case Stale() | BurnRate():
             return -1
+        case PredictedBreach() | Topic():
+            return 1
         case Anomaly() if value is not None and baseline is not None:
             return (value > baseline) - (value < baseline)
         case _:

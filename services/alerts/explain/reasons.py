@@ -77,5 +77,6 @@ class Reasons:
             self._log.exception("not_explained", rule=rule.name, outcome=Outcome.FAILED)
             return step
         self._outcomes.labels(Outcome.EXPLAINED.value).inc()
-        explained = replace(alert, why=told.why(), evidence=told.evidence)
+        # A verdict about certain tickets names them itself.
+        explained = replace(alert, why=told.why(), evidence=alert.evidence or told.evidence)
         return Step(step.before, explained, None if event is None else replace(event, alert=explained))

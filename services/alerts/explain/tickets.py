@@ -21,6 +21,8 @@ from services.state.timers import TimerList
 
 MOST: Final = 5
 _LOOKED_AT: Final = 100
+_MOST_NEWEST: Final = 2000
+_PAGE: Final = 500
 _ANY: Final = tuple(SlaMetric)
 _METRICS: Final[Mapping[str, tuple[SlaMetric, ...]]] = {
     "first_response_time": (SlaMetric.FIRST_RESPONSE,),
@@ -70,6 +72,28 @@ class Worst:
             if len(found) >= MOST:
                 break
         return tuple(found.values())
+
+    async def newest(self, segment: str, sources: Mapping[str, Source]) -> tuple[Evidence, ...]:
+        """Up to :data:`MOST` open tickets of ``segment``: those that were reopened or escalated first, then the newest.
+        Of each list of timers only the first :data:`_MOST_NEWEST` are looked at."""
+        wanted = {} if segment == ALL else evidence.values(segment)
+        found: dict[tuple[str, str], Ticket] = {}
+        for state in (TimerState.BREACHED, TimerState.RUNNING, TimerState.PAUSED):
+            cursor: str | None = None
+            for _ in range(0, _MOST_NEWEST, _PAGE):
+                page = await self._timers.page([state], limit=_PAGE, cursor=cursor)
+                for listed in page.timers:
+                    ticket = listed.ticket
+                    if all(holds(ticket, name, value) for name, value in wanted.items()):
+                        found[ticket.source, ticket.ticket_id] = ticket
+                cursor = page.cursor
+                if cursor is None:
+                    break
+        ranked = sorted(
+            found.values(),
+            key=lambda ticket: (not ticket.reopens and ticket.escalated is None, -(ticket.created_us or 0)),
+        )
+        return tuple(Evidence(one.source, one.ticket_id, _url(sources, one)) for one in ranked[:MOST])
 
 
 def holds(ticket: Ticket, dimension: str, value: str) -> bool:

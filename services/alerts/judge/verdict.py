@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from schemas.alert import Evidence
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Need:
-    """A window that a rule looks at: ``window_s`` long, ended ``ago_s`` before the look."""
+    """A window that a rule looks at: ``window_s`` long, ended ``ago_s`` before the look. Of the rule's own KPI and
+    statistic, unless it names others."""
 
     window_s: int
     ago_s: int = 0
+    kpi: str = ""
+    statistic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,11 @@ class Why(StrEnum):
     BURNING = "burning"
     SILENT = "silent"
     HEARD = "heard"
+    WILL_BREAK = "will_break"
+    """At the present pace more promises are broken than the rule allows."""
+    IN_TIME = "in_time"
+    STANDS_OUT = "stands_out"
+    """A topic beyond its usual share."""
     WON = "won"
     NOT_WON = "not_won"
 
@@ -61,7 +71,7 @@ class Verdict:
     """``value`` is what was observed, ``baseline`` what it was compared with; both in the statistic's unit.
 
     ``title`` and ``said`` are for people: what is the matter, and the numbers. ``excess`` orders bad verdicts of one
-    rule: the larger the worse.
+    rule: the larger the worse. ``evidence`` are the tickets that the verdict is about, where it is about some.
     """
 
     judgement: Judgement
@@ -71,6 +81,7 @@ class Verdict:
     title: str = ""
     said: str = ""
     excess: float = 0.0
+    evidence: tuple[Evidence, ...] = ()
 
 
 def unknown(why: Why, said: str, value: float | None = None) -> Verdict:
