@@ -35,6 +35,7 @@ from services.alerts.api import (
     oncall,
     receivers,
     recompute,
+    reports,
     rules,
     silences,
     stream,
@@ -45,10 +46,13 @@ from services.alerts.api.dependencies import GUARDS, Context, Streams
 from services.alerts.board import pages
 from services.alerts.board.live import Live
 from services.alerts.board.panel import Panel
+from services.alerts.explain.explainer import Explainer
 from services.alerts.feed import Feed
 from services.alerts.forecast.forecaster import Forecaster
 from services.alerts.measures import LinkMeasures, Transitions
 from services.alerts.memories import Memories
+from services.alerts.report.composer import Composer
+from services.alerts.report.shelf import ReportShelf
 from services.alerts.rulebook import RuleBook
 from services.alerts.sight import Sight
 from services.alerts.silences import SilenceBook
@@ -100,6 +104,7 @@ def build(
     """The HTTP app. ``keys_from`` fetches the issuer's documents, by default over the network."""
     store, partitions = RedisStore(writer, reader), Partitions(reader)
     found = KpiReader(reader, partitions, resolutions(document.windows_s.values()))
+    promises, forecaster = TimerList(reader, partitions), Forecaster(document, found)
     book = SilenceBook(document, writer, reader)
     app = FastAPI(title="Deskpulse", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.access = access = Access(document, now, clock.steady_s, registry, keys_from)
@@ -117,7 +122,9 @@ def build(
         memories=Memories(writer, reader),
         sight=Sight(found),
         recomputes=Recomputes(writer, reader),
-        forecasts=Forecaster(document, found),
+        forecasts=forecaster,
+        composer=Composer(document, found, Explainer(document, found, promises), forecaster, promises),
+        reports=ReportShelf(writer, reader),
         timers=TimerList(reader, partitions),
         tickets=Tickets(reader, partitions),
         streams=Streams(most=stream.MAX_STREAMS),
@@ -139,6 +146,7 @@ def build(
     app.include_router(receivers.router, dependencies=GUARDS)
     app.include_router(oncall.router, dependencies=GUARDS)
     app.include_router(forecast.router, dependencies=GUARDS)
+    app.include_router(reports.router, dependencies=GUARDS)
     app.include_router(rules.router, dependencies=GUARDS)
     app.include_router(recompute.router, dependencies=GUARDS)
     app.include_router(configuration.router, dependencies=GUARDS)
@@ -157,7 +165,7 @@ def follow(app: FastAPI, document: Document) -> None:
     parts: Context = app.state.context
     parts.alerting.follow(document)
     parts.rules.follow(document)
-    parts.forecasts.follow(document)
+    parts.composer.follow(document)
     app.state.access.follow(document)
     parts.kpis.kept = resolutions(document.windows_s.values())
     app.state.context = replace(parts, document=document)

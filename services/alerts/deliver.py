@@ -28,8 +28,9 @@ from services.alerts.delivery import (
     next_attempt_us,
 )
 from services.alerts.measures import Measures
-from services.alerts.message import Gathered, Message, Notice, Over, Trial
+from services.alerts.message import Bulletin, Gathered, Message, Notice, Over, Trial
 from services.alerts.notify.channels import Channel
+from services.alerts.report.report import decoded
 from services.alerts.store import AlertStore, Claim, Member, Queue, Settlement, Store
 
 LEASE_US: Final = 10_000_000
@@ -157,6 +158,9 @@ class Deliverer:
             return Settlement(_settled(message, DeliveryState.DISABLED, _OFF), unsent=True)
         if message.kind is Kind.TEST:
             return self._after(message, await self._tried(Trial(message.delivery_id, self._receiver)))
+        if message.kind is Kind.REPORT:
+            bulletin = Bulletin(message.delivery_id, decoded(claim.body), claim.body)
+            return self._after(message, await self._tried(bulletin))
         if message.kind is Kind.DIGEST_END:
             return self._after(message, await self._tried(Over(message.delivery_id, message.event_id)))
         event = codec.decode_alert(claim.body)

@@ -16,12 +16,14 @@ from services.config.receiver import Digest
 
 
 class Kind(StrEnum):
-    """What a message is: about one alert, about many, the end of everything a digest told of, or a trial."""
+    """What a message is: about one alert, about many, the end of everything a digest told of, a trial, or
+    a leader's report."""
 
     ALERT = "alert"
     DIGEST = "digest"
     DIGEST_END = "digest_end"
     TEST = "test"
+    REPORT = "report"
 
 
 class DeliveryState(StrEnum):

@@ -30,6 +30,14 @@ SILENCES_REVISION: Final = PREFIX + "silences-revision"
 REMEMBERED: Final = PREFIX + "remembered"
 """Set of the rules that have a memory."""
 
+REPORTED: Final = PREFIX + "reported"
+"""Hash of reports to when the last one was due that was dealt with, in microseconds."""
+
+
+def report(name: str, due_us: int) -> str:
+    """String: a report as it was sent, as JSON."""
+    return f"{PREFIX}report:{name}:{due_us}"
+
 
 def alert(alert_id: str) -> str:
     """Hash: ``json``, ``version``, ``state``, ``severity``, ``place``."""

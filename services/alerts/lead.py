@@ -28,6 +28,11 @@ class Lead:
         self._lead = writer.register_script((files("services.alerts") / "lua" / "lead.lua").read_text())
         self._fence = ""
 
+    @property
+    def fence(self) -> str | None:
+        """The fencing token, as far as this process knows; what is stored under it tells whether it still counts."""
+        return self._fence or None
+
     async def held(self) -> str | None:
         """Takes or keeps the lead: the fencing token, or ``None`` while another process has it."""
         with away():

@@ -27,6 +27,7 @@ Name = Literal[
     "deskpulse_rules_leads",  # gauge: 1 in the process that evaluates the rules
     "deskpulse_rule_evaluations_total",  # counter: looks at a rule, by outcome: done, failed
     "deskpulse_rule_seconds",  # histogram: a look at one rule with all of its segments
+    "deskpulse_reports_total",  # counter: reports that were due, by what became of them
     "deskpulse_explanations_total",  # counter: alerts of rules that began, by whether they were explained
     "deskpulse_rule_success_timestamp_seconds",  # gauge: when a rule was evaluated last, by rule
 ]
@@ -100,6 +101,7 @@ class RuleMeasures:
         self.leads = Gauge("deskpulse_rules_leads", "1 in the process that evaluates the rules.", registry=registry)
         self.evaluations = Counter("deskpulse_rule_evaluations", "Looks at a rule.", ("outcome",), registry=registry)
         self.seconds = Histogram("deskpulse_rule_seconds", "A look at a rule.", buckets=_SECONDS, registry=registry)
+        self.reports = Counter("deskpulse_reports", "Reports that were due.", ("outcome",), registry=registry)
         self.explanations = Counter(
             "deskpulse_explanations", "Alerts of rules that began.", ("outcome",), registry=registry
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from schemas.alert import AlertEvent
 from services.alerts.digest import Digest
+from services.alerts.report.report import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +48,13 @@ class Trial:
     receiver: str
 
 
-Message = Notice | Gathered | Over | Trial
+@dataclass(frozen=True, slots=True)
+class Bulletin:
+    """A leader's report. ``body`` is it as JSON, as it is stored."""
+
+    message_id: str
+    report: Report
+    body: bytes
+
+
+Message = Notice | Gathered | Over | Trial | Bulletin

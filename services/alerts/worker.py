@@ -24,11 +24,15 @@ from services.alerts.deliver import Deliverer
 from services.alerts.evaluate import Evaluator
 from services.alerts.explain.explainer import Explainer
 from services.alerts.explain.reasons import Reasons
+from services.alerts.forecast.forecaster import Forecaster
 from services.alerts.lead import Lead
 from services.alerts.measures import Measures, RuleMeasures, Transitions
 from services.alerts.memories import Memories
 from services.alerts.notify import channels as notify
 from services.alerts.notify.alertmanager import Alertmanager
+from services.alerts.report.composer import Composer
+from services.alerts.report.reporter import Reporter
+from services.alerts.report.shelf import ReportShelf
 from services.alerts.repush import Repush
 from services.alerts.rulebook import RuleBook
 from services.alerts.sight import Sight
@@ -113,7 +117,7 @@ async def run(
     runtime.agent(app, sla_topic, handler, producer=producer, dead_letters=dead_letters, pulse=health)
     runtime.background(app, "relay", Relay(store, producer, alerts_topic, health, news).run)
     kpis = KpiReader(reader, Partitions(reader), resolutions(document.windows_s.values()))
-    rule_measures = RuleMeasures(registry)
+    rule_measures, lead = RuleMeasures(registry), Lead(writer)
     evaluator = Evaluator(
         document,
         RuleBook(document, writer, reader),
@@ -121,13 +125,28 @@ async def run(
         store,
         Memories(writer, reader),
         alerting,
-        Lead(writer),
+        lead,
         rule_measures,
         health,
         clock.now_us,
         Reasons(Explainer(document, kpis, TimerList(reader, Partitions(reader))), rule_measures.explanations),
     )
     runtime.background(app, "rules", evaluator.run)
+    timers = TimerList(reader, Partitions(reader))
+    composer = Composer(document, kpis, Explainer(document, kpis, timers), Forecaster(document, kpis), timers)
+    shelf = ReportShelf(writer, reader)
+    reporter = Reporter(
+        document,
+        composer,
+        shelf,
+        lambda: lead.fence,
+        channels,
+        rule_measures.reports,
+        health,
+        clock.now_us,
+        news.tell,
+    )
+    runtime.background(app, "reports", reporter.run)
     runtime.background(app, "keeper", Keeper(alerting, silences, store, measures, health, sorted(channels)).run)
     for name, deliverer in deliverers.items():
         runtime.background(app, f"deliver-{name}", deliverer.run, grace_s=20.0)
@@ -142,6 +161,7 @@ async def run(
         def take() -> list[str]:
             alerting.follow(changed)
             evaluator.follow(changed)
+            reporter.follow(changed)
             kpis.kept = resolutions(changed.windows_s.values())
             return [name for name in _AT_THE_START if getattr(changed, name) != getattr(document, name)]
 

@@ -15,6 +15,7 @@ from services.cli import (
     receivers,
     recompute,
     replay,
+    report,
     rules,
     serve,
     silences,
@@ -53,6 +54,7 @@ app.add_typer(receivers.commands, name="receivers")
 app.command("oncall")(oncall.oncall)
 app.add_typer(silences.commands, name="silences")
 app.command("forecast")(forecast.forecast)
+app.command("report")(report.report)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 app.command("version")(version.version)

@@ -25,6 +25,8 @@ from services.config.duration import percent, seconds
 from services.config.forecast import ForecastChoices
 from services.config.links import Links
 from services.config.receiver import Receiver, Url
+from services.config.report import ReportPlan
+from services.config.report import problems as report_problems
 from services.config.rule import AnyRule, cut_problem
 from services.config.rule import problems as rule_problems
 from services.config.schedule import EscalationStep, Quiet, Schedule, Somebody
@@ -198,6 +200,7 @@ class Document(_Part):
     people: dict[Name, Somebody] = {}
     schedules: dict[Name, Schedule] = {}
     routes: tuple[Route, ...] = ()
+    reports: tuple[ReportPlan, ...] = Field((), max_length=200)
     silences: tuple[PlannedSilence, ...] = Field((), max_length=200)
     api_tokens: tuple[ApiToken, ...] = ()
     api: Api = Api()
@@ -256,6 +259,9 @@ class Document(_Part):
         ]
         problems += access_problems(self.api_tokens)
         problems += schedule_problems(self.people, self.schedules, self.receivers)
+        problems += report_problems(
+            self.reports, self.people, self.schedules, self.receivers, self.calendars, self.segments
+        )
         for number, segment in enumerate(self.segments):
             if not segment or len(set(segment)) != len(segment):
                 problems.append(f"segments[{number}]: name each dimension once, at least one")

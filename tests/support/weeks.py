@@ -61,9 +61,12 @@ def counted(
     return found
 
 
-def weeks(until_us: int, days: int, hours: Hours, *, a_day: float = 60, seed: int = 7) -> list[TicketEvent]:
+def weeks(
+    until_us: int, days: int, hours: Hours, *, a_day: float = 60, seed: int = 7, alike: bool = False
+) -> list[TicketEvent]:
     """The events of ``days`` before ``until_us``, oldest first. In the last 24 hours before it the technical team's
-    e-mails are answered hours later than usual, and billing answers faster than ever."""
+    e-mails are answered hours later than usual, and in the last week billing answers faster than ever. ``alike``: every
+    day is a Wednesday, whichever today is."""
     rng = Random(seed)
     last = to_datetime(until_us).astimezone(hours.zone).date()
     planned = slots(last - timedelta(days=days), days + 1, hours)
@@ -102,7 +105,7 @@ def weeks(until_us: int, days: int, hours: Hours, *, a_day: float = 60, seed: in
             )
     for slot in planned:
         mood = moods.setdefault(slot.day, rng.lognormvariate(-0.01, 0.14))
-        for _ in range(poisson(rng, expected(slot.kind, slot.hour, a_day) * mood)):
+        for _ in range(poisson(rng, expected(2 if alike else slot.kind, slot.hour, a_day) * mood)):
             ticket_id = f"{len(events)}"
             at_us = slot.start_s * SECOND_US + rng.randrange(3_599) * SECOND_US
             team = "billing" if rng.random() < 0.4 else "technical"

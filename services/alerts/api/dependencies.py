@@ -21,6 +21,8 @@ from services.alerts.board.live import Live
 from services.alerts.feed import Feed
 from services.alerts.forecast.forecaster import Forecaster
 from services.alerts.memories import Memories
+from services.alerts.report.composer import Composer
+from services.alerts.report.shelf import ReportShelf
 from services.alerts.rulebook import RuleBook
 from services.alerts.sight import Sight
 from services.alerts.silences import SilenceBook
@@ -79,6 +81,8 @@ class Context:
     sight: Sight
     recomputes: Recomputes
     forecasts: Forecaster
+    composer: Composer
+    reports: ReportShelf
     live: Live
 
 

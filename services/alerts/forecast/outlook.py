@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -47,17 +47,18 @@ class Outlook:
         return words.assumed(self.work, self.occupancy)
 
     def hours(self) -> list[Need]:
-        """Of each hour. What comes while usually nobody is there waits for the next hour in which somebody is."""
-        found = []
-        waiting = waiting_most = 0.0
-        for slot, span in zip(self.volume.slots, self.volume.hours, strict=False):
-            waiting, waiting_most, there = waiting + span.expected, waiting_most + span.high, self.presence.at(slot)
-            if there == 0:
-                found.append(Need(self._hours(0), self._hours(0), there))
-                continue
-            found.append(Need(self._hours(waiting), self._hours(waiting_most), there))
-            waiting = waiting_most = 0.0
-        return found
+        """Of each hour. What comes while usually nobody is there waits, and is spread over the next stretch of hours in
+        which somebody is."""
+        slots = self.volume.slots[: len(self.volume.hours)]
+        there = [self.presence.at(slot) for slot in slots]
+        expected = [span.expected for span in self.volume.hours]
+        most = [float(span.high) for span in self.volume.hours]
+        for some in (expected, most):
+            _carry(some, there)
+        return [
+            Need(self._hours(one), self._hours(high), agents)
+            for one, high, agents in zip(expected, most, there, strict=True)
+        ]
 
     def days(self) -> dict[date, Need]:
         """Agents' hours of each day, as :meth:`hours` has them; at most what the day's own interval adds."""
@@ -90,6 +91,21 @@ class Outlook:
     def _hours(self, tickets: float) -> float | None:
         per_ticket_s = self.work.per_ticket_s
         return None if per_ticket_s is None else tickets * per_ticket_s / HOUR_S
+
+
+def _carry(amounts: list[float], there: Sequence[float | None]) -> None:
+    """Moves what lies in hours with nobody to the stretch of hours after them."""
+    waiting, place = 0.0, 0
+    while place < len(amounts):
+        if there[place] == 0:
+            waiting += amounts[place]
+            amounts[place] = 0.0
+            place += 1
+            continue
+        end = next((n for n in range(place, len(amounts)) if there[n] == 0), len(amounts))
+        for n in range(place, end):
+            amounts[n] += waiting / (end - place)
+        waiting, place = 0.0, end
 
 
 def _sum(values: Iterable[float | None]) -> float | None:

@@ -16,7 +16,7 @@ _WHY: Final = {
     Reason.TOO_SHORT: "These are last week's hours: too little is known to test anything else, which takes three weeks",
     Reason.NO_HISTORY: "Less than a week is known: nothing can be said yet",
 }
-_WHEN: Final = "a ticket's work falls into the hour in which it comes, or the next in which somebody is there."
+_WHEN: Final = "a ticket's work falls into the hour in which it comes, or the next hours in which somebody is there."
 
 
 def said(volume: Volume) -> str:

@@ -18,7 +18,7 @@ import msgspec
 from schemas.alert import Alert, AlertState, Severity
 from schemas.instant import from_datetime, to_rfc3339
 from services.alerts.delivery import Delivered, Outcome, Refused
-from services.alerts.message import Gathered, Message, Notice, Over
+from services.alerts.message import Bulletin, Gathered, Message, Notice, Over
 from services.alerts.notify.outbound import Answer, Outbound, fingerprint, outcome
 from services.alerts.notify.words import TRIAL_TITLE, Wording
 from services.config.duration import seconds
@@ -51,6 +51,8 @@ class Alertmanager:
         match message:
             case Over():
                 return Delivered()
+            case Bulletin():
+                return Refused("takes no reports")
             case Notice():
                 alerts = [message.event.alert]
             case Gathered():

@@ -90,6 +90,7 @@ class Anything:
 def text(words: Words) -> str:
     """The message without markup."""
     parts = [words.body(str)]
+    parts += ["\n".join([section.title, *(f"- {row.text}" for row in section.rows)]) for section in words.sections]
     parts.append("\n".join(f"- {row.text}" for row in words.rows))
     parts.append("\n".join(f"{link.label}: {link.url}" for link in words.links))
     return "\n\n".join(part for part in parts if part)

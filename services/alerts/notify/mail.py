@@ -150,6 +150,9 @@ def plain(words: Words) -> str:
     """The mail as text."""
     parts = [words.headline, words.body(str)]
     parts.append("\n".join(f"{name}: {value}" for name, value in words.facts))
+    for section in words.sections:
+        lines = (f"- {row.text}" + (f"\n  {row.url}" if row.url else "") for row in section.rows)
+        parts.append("\n".join([section.title, *lines]))
     parts.append("\n".join(f"- {row.text}" + (f"\n  {row.url}" if row.url else "") for row in words.rows))
     parts.append("\n".join(f"{link.label}: {link.url}" for link in words.links))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -162,11 +165,18 @@ def rich(words: Words) -> str:
         f"<tr><th align=left>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in words.facts
     )
     rows = "".join(f"<li>{_linked(row.text, row.url)}</li>" for row in words.rows)
+    sections = "".join(
+        f"<h3>{html.escape(section.title)}</h3><ul>"
+        + "".join(f"<li>{_linked(row.text, row.url)}</li>" for row in section.rows)
+        + "</ul>"
+        for section in words.sections
+    )
     links = " · ".join(_linked(link.label, link.url) for link in words.links)
     return (
         "<!doctype html><html><body style='font-family:sans-serif'>"
         f"<h2 style='color:{_COLOUR[words.tone]}'>{html.escape(words.headline)}</h2><p>{body}</p>"
         + (f"<table>{facts}</table>" if facts else "")
+        + sections
         + (f"<ul>{rows}</ul>" if rows else "")
         + (f"<p>{links}</p>" if links else "")
         + "</body></html>"

@@ -17,7 +17,7 @@ from schemas.instant import from_datetime, to_rfc3339
 from services import clock
 from services.alerts.delivery import Delivered, Outcome, Refused, Retry
 from services.alerts.digest import Digest, severity
-from services.alerts.message import Gathered, Message, Notice, Over, Trial
+from services.alerts.message import Bulletin, Gathered, Message, Notice, Over, Trial
 from services.alerts.notify.outbound import Answer, Outbound, fingerprint, outcome
 from services.alerts.notify.words import Wording, Words, cut
 from services.config.receiver import PagerDutyReceiver
@@ -55,6 +55,8 @@ class PagerDuty:
         """One attempt. Never raises for anything that the network or the receiver does. Events may be repeated: the
         same key is the same incident. Of a digest, those that went through are not sent anew by the next attempt: it
         would otherwise never get through a limit of requests."""
+        if isinstance(message, Bulletin):
+            return Refused("takes no reports")
         through = self._through.setdefault(message.message_id, set())
         failed: Outcome | None = None
         begun_s = clock.steady_s()
@@ -86,7 +88,7 @@ class PagerDuty:
         """Closes the connections."""
         await self._outbound.close()
 
-    def _events(self, message: Message) -> list[dict[str, Any]]:
+    def _events(self, message: Notice | Gathered | Over | Trial) -> list[dict[str, Any]]:
         match message:
             case Over():
                 return [{"event_action": "resolve", "dedup_key": key_of_digest(message.digest_id)}]

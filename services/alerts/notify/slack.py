@@ -15,7 +15,7 @@ import msgspec
 
 from schemas.alert import AlertState
 from services.alerts.delivery import Delivered, Outcome, Refused, Retry
-from services.alerts.message import Gathered, Message, Notice, Over, Trial
+from services.alerts.message import Bulletin, Gathered, Message, Notice, Over, Trial
 from services.alerts.notify.outbound import Answer, Outbound, fingerprint, outcome
 from services.alerts.notify.words import Tone, Wording, Words, cut
 from services.config.receiver import SlackReceiver
@@ -54,6 +54,7 @@ _LOST: Final = frozenset(
 """The earlier message cannot be changed any more: go on without it."""
 
 _json = msgspec.json.Encoder()
+Sent = Notice | Gathered | Trial | Bulletin
 
 
 class Slack:
@@ -82,7 +83,7 @@ class Slack:
         """Closes the connections."""
         await self._outbound.close()
 
-    async def _by_bot(self, message: Notice | Gathered | Trial, content: dict[str, Any], at_us: int) -> Outcome:
+    async def _by_bot(self, message: Sent, content: dict[str, Any], at_us: int) -> Outcome:
         handle = message.handle if isinstance(message, Notice) else None
         thread: dict[str, Any] = {}
         if handle is not None:
@@ -106,9 +107,7 @@ class Slack:
             return Delivered()
         return Delivered(f"{where}/{when}/{'own' if isinstance(message, Notice) else 'digest'}")
 
-    def _post(
-        self, message: Notice | Gathered | Trial, content: dict[str, Any], thread: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _post(self, message: Sent, content: dict[str, Any], thread: dict[str, Any]) -> dict[str, Any]:
         about = {"event_type": "deskpulse_delivery", "event_payload": {"delivery_id": message.message_id}}
         return {"channel": self._channel, "metadata": about, **content, **thread}
 
@@ -169,6 +168,9 @@ def rendered(words: Words) -> dict[str, Any]:
             for name, value in words.facts[:FIELDS]
         ]
         blocks.append({"type": "section", "fields": fields})
+    for part in words.sections:
+        lines = [f"*{escaped(part.title)}*", *(f"• {_linked(row.text, row.url)}" for row in part.rows)]
+        blocks += [{"type": "section", "text": {"type": "mrkdwn", "text": text}} for text in _packed(lines)]
     rows = _packed([f"• {_linked(row.text, row.url)}" for row in words.rows])
     blocks += [{"type": "section", "text": {"type": "mrkdwn", "text": lines}} for lines in rows]
     if words.links:

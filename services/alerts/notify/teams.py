@@ -17,7 +17,7 @@ import msgspec
 from services.alerts.delivery import Delivered, Outcome, Refused, Retry
 from services.alerts.message import Message, Over
 from services.alerts.notify.outbound import Answer, Outbound, fingerprint, outcome
-from services.alerts.notify.words import Row, Tone, Wording, Words
+from services.alerts.notify.words import Row, Section, Tone, Wording, Words
 from services.config.receiver import TeamsReceiver
 
 MESSAGE_BYTES: Final = 28_000
@@ -67,16 +67,23 @@ def meaning(answer: Answer) -> Outcome:
 
 
 def rendered(words: Words) -> bytes:
-    """The request's body. Of a digest as many alerts are named as there is room for."""
-    rows = words.rows
+    """The request's body. Of a digest as many alerts are named as there is room for, of a report as many lines."""
+    rows, sections = words.rows, words.sections
     while True:
-        body = _json.encode(_message(words, rows))
-        if len(body) <= MESSAGE_BYTES or not rows:
+        body = _json.encode(_message(words, rows, sections))
+        if len(body) <= MESSAGE_BYTES or not (rows or sections):
             return body
-        rows = rows[:-1]
+        rows, sections = rows[:-1], sections if rows else _shorter(sections)
 
 
-def _message(words: Words, rows: tuple[Row, ...]) -> dict[str, Any]:
+def _shorter(sections: tuple[Section, ...]) -> tuple[Section, ...]:
+    """Without the last line of the longest; a part without lines goes."""
+    longest = max(sections, key=lambda section: len(section.rows))
+    less = Section(longest.title, longest.rows[:-1])
+    return tuple(less if one is longest else one for one in sections if one is not longest or less.rows)
+
+
+def _message(words: Words, rows: tuple[Row, ...], sections: tuple[Section, ...] = ()) -> dict[str, Any]:
     title = {"type": "TextRun", "text": words.headline, "weight": "bolder", "size": "medium"}
     body: list[dict[str, Any]] = [
         {"type": "RichTextBlock", "inlines": [title | {"color": _COLOUR[words.tone]}]},
@@ -88,11 +95,11 @@ def _message(words: Words, rows: tuple[Row, ...]) -> dict[str, Any]:
     if words.facts:
         facts = [{"title": name, "value": escaped(value)} for name, value in words.facts]
         body.append({"type": "FactSet", "facts": facts})
-    for row in rows:
-        run: dict[str, Any] = {"type": "TextRun", "text": row.text}
-        if row.url is not None:
-            run["selectAction"] = {"type": "Action.OpenUrl", "url": row.url}
-        body.append({"type": "RichTextBlock", "inlines": [run], "spacing": "small"})
+    for section in sections:
+        head = {"type": "TextRun", "text": section.title, "weight": "bolder"}
+        body.append({"type": "RichTextBlock", "inlines": [head], "spacing": "medium"})
+        body += [_row(row) for row in section.rows]
+    body += [_row(row) for row in rows]
     card: dict[str, Any] = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -105,6 +112,13 @@ def _message(words: Words, rows: tuple[Row, ...]) -> dict[str, Any]:
         card["actions"] = actions
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
     return {"type": "message", "attachments": [attachment]}
+
+
+def _row(row: Row) -> dict[str, Any]:
+    run: dict[str, Any] = {"type": "TextRun", "text": row.text}
+    if row.url is not None:
+        run["selectAction"] = {"type": "Action.OpenUrl", "url": row.url}
+    return {"type": "RichTextBlock", "inlines": [run], "spacing": "small"}
 
 
 def escaped(text: str) -> str:

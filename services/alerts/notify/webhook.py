@@ -12,9 +12,10 @@ import msgspec
 
 from schemas import standard_webhook
 from services.alerts.delivery import Delivered, Outcome
-from services.alerts.message import Gathered, Message, Notice, Over, Trial
+from services.alerts.message import Bulletin, Gathered, Message, Notice, Over, Trial
 from services.alerts.notify.outbound import Answer, Outbound, fingerprint, outcome
 from services.alerts.notify.words import TRIAL_TITLE, Wording
+from services.alerts.report.report import shown
 from services.config.receiver import WebhookReceiver
 
 _json = msgspec.json.Encoder()
@@ -45,7 +46,7 @@ class Webhook:
         await self._outbound.close()
 
 
-def payload(message: Notice | Gathered | Trial, wording: Wording = _PLAIN) -> bytes:
+def payload(message: Notice | Gathered | Trial | Bulletin, wording: Wording = _PLAIN) -> bytes:
     """The body of the request: the event, with ``links`` where links that act are wanted."""
     if isinstance(message, Notice):
         links = wording.signed(message.event)
@@ -53,6 +54,8 @@ def payload(message: Notice | Gathered | Trial, wording: Wording = _PLAIN) -> by
             return message.body
         named = {action.value: url for action, url in links.items()}
         return message.body[:-1] + b',"links":' + _json.encode(named) + b"}"
+    if isinstance(message, Bulletin):
+        return _json.encode({"type": "report", "report": shown(message.report)})
     if isinstance(message, Trial):
         return _json.encode({"type": "test", "message": TRIAL_TITLE, "receiver": message.receiver})
     digest = message.digest

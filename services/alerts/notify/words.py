@@ -12,13 +12,16 @@ from schemas.alert import Alert, AlertEvent, AlertState, Transition
 from schemas.instant import from_datetime, to_rfc3339
 from services.alerts.digest import Counts, Digest, severity
 from services.alerts.link import Action, Signer
-from services.alerts.message import Gathered, Notice, Trial
+from services.alerts.message import Bulletin, Gathered, Notice, Trial
+from services.alerts.report import words as report_words
+from services.alerts.report.report import Report
 from services.config import template
 from services.config.template import Template
 
 _FACTS: Final = ("team", "agent", "priority", "channel", "tier", "brand", "policy")
 _TITLE: Final = 300
 _TEXT: Final = 2_000
+_LINE: Final = 900
 TRIAL_TITLE: Final = "Test message, no alert"
 
 
@@ -49,6 +52,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Section:
+    """Lines under a heading."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
     """``label`` is the state in a word. With ``own`` the operator's template takes the place of title and text."""
 
@@ -59,6 +70,7 @@ class Words:
     links: tuple[Link, ...]
     tone: Tone
     rows: tuple[Row, ...] = ()
+    sections: tuple[Section, ...] = ()
     own: Callable[[Callable[[str], str]], str] | None = None
 
     @property
@@ -104,13 +116,15 @@ class Wording:
             return alert.runbook
         return _below(self.runbooks_url, "/" + alert.runbook.rpartition("/")[2])
 
-    def of(self, message: Notice | Gathered | Trial) -> Words:
+    def of(self, message: Notice | Gathered | Trial | Bulletin) -> Words:
         """The words of a message."""
         match message:
             case Notice():
                 return self.event(message.event)
             case Gathered():
                 return self.digest(message.digest)
+            case Bulletin():
+                return self.report(message.report)
             case Trial():
                 return Words(
                     label="Test",
@@ -144,6 +158,29 @@ class Wording:
             links=tuple(Link(label, url) for label, url in links if url and _is_web(url)),
             tone=tone,
             own=None if own is None else lambda escape: own.filled(values, escape),
+        )
+
+    def report(self, report: Report) -> Words:
+        """A leader's report: the headline, and its parts as sections."""
+        path = f"/v1/reports/{report.name}?at={to_rfc3339(report.due_us)}&format=markdown"
+        url = _below(self.board_url, path)
+        return Words(
+            label="Digest",
+            title=report_words.title(report).removeprefix("Digest of "),
+            text=f"{report.headline} {report_words.period(report)}",
+            facts=(),
+            links=(Link("As it was sent", url),) if url and _is_web(url) else (),
+            tone=Tone.INFO,
+            sections=tuple(
+                Section(
+                    part.title,
+                    tuple(
+                        Row(clean(line.text, _LINE), line.url if line.url and _is_web(line.url) else None)
+                        for line in part.lines
+                    ),
+                )
+                for part in report_words.parts(report)
+            ),
         )
 
     def digest(self, digest: Digest) -> Words:
