@@ -34,27 +34,27 @@ def subject(event: TicketEvent) -> str:
 def fact(event: TicketEvent, heard_us: int = 0) -> Fact:
     """The fact of ``event``, which the log took at ``heard_us``. What the change object says outranks the snapshot that
     came with it."""
-    message, tags, rating = event.message, event.tags, event.rating
-    return Fact(
-        at_us=from_datetime(event.occurred_at),
-        sequence=event.sequence,
-        event_id=bytes.fromhex(event.event_id.replace("-", "")),
-        kind=event.kind,
-        stated=_stated(event),
-        actor=message.author if message is not None else _actor(event),
-        visibility=message.visibility if message is not None else None,
-        message_id=message.id if message is not None else None,
-        opening=message.opening if message is not None else False,
-        tags_added=tags.added if tags is not None else (),
-        tags_removed=tags.removed if tags is not None else (),
-        positive=_positive(rating) if rating is not None and event.kind is Kind.CSAT_RECEIVED else None,
-        score=rating.score if rating is not None else None,
-        into=event.merge.into if event.merge is not None else None,
-        imported=event.imported,
-        by=_by(event),
-        amount=_amount(event.kind, rating) if rating is not None else None,
-        handed=event.assignment is not None and event.assignment.team is not UNSET,
-        heard_us=heard_us,
+    kind, message, tags, rating, assigned = event.kind, event.message, event.tags, event.rating, event.assignment
+    return Fact(  # by place, not by name: there are very many
+        from_datetime(event.occurred_at),
+        event.sequence,
+        bytes.fromhex(event.event_id.replace("-", "")),
+        kind,
+        _stated(event),
+        message.author if message is not None else event.actor.kind if event.actor is not None else None,
+        message.visibility if message is not None else None,
+        message.id if message is not None else None,
+        message.opening if message is not None else False,
+        tags.added if tags is not None else (),
+        tags.removed if tags is not None else (),
+        _positive(rating) if rating is not None and kind is Kind.CSAT_RECEIVED else None,
+        rating.score if rating is not None else None,
+        event.merge.into if event.merge is not None else None,
+        event.imported,
+        _by(event),
+        _amount(kind, rating) if rating is not None else None,
+        assigned is not None and assigned.team is not UNSET,
+        heard_us,
     )
 
 
@@ -65,22 +65,18 @@ def _stated(event: TicketEvent) -> Stated:
         agent = assigned.agent if assigned.agent is not UNSET else agent
         team = assigned.team if assigned.team is not UNSET else team
     return Stated(
-        status=status.to if status is not None else told.status,
-        priority=priority.to if priority is not None else told.priority,
-        channel=told.channel,
-        team=team,
-        agent=agent,
-        brand=told.brand,
-        tier=told.tier,
-        tags=told.tags,
-        requester=told.requester,
-        organisation=told.organisation,
-        created_us=from_datetime(told.created_at) if told.created_at is not UNSET else UNSET,
+        status.to if status is not None else told.status,
+        priority.to if priority is not None else told.priority,
+        told.channel,
+        team,
+        agent,
+        told.brand,
+        told.tier,
+        told.tags,
+        told.requester,
+        told.organisation,
+        from_datetime(told.created_at) if told.created_at is not UNSET else UNSET,
     )
-
-
-def _actor(event: TicketEvent) -> ActorKind | None:
-    return event.actor.kind if event.actor is not None else None
 
 
 def _positive(rating: Rating) -> bool:

@@ -30,6 +30,10 @@ PAUSED_BY_DEFAULT: Final[dict[SlaMetric, frozenset[Status]]] = {
 """Zendesk's definitions; other timers do not pause unless a policy says so."""
 
 
+_REMEMBERED: Final = 100_000
+"""Combinations of attributes for which it is remembered what is promised."""
+
+
 @dataclass(frozen=True, slots=True)
 class Promise:
     """What a policy promises of one metric to a ticket of one priority.
@@ -64,12 +68,19 @@ class Rules:
     """How long a closed ticket of which nothing is heard is remembered; ``None`` is for ever."""
     digest: str = ""
     """Of the policies and calendars as they are written: the same in every process with the same document."""
+    _promises: dict[tuple[str, Who], dict[SlaMetric, Promise]] = field(default_factory=dict, init=False, repr=False)
+    _hours: dict[tuple[str, Who], str | None] = field(default_factory=dict, init=False, repr=False)
 
     def promises(self, source: str, who: Who) -> dict[SlaMetric, Promise]:
         """Every promise made to a ticket: the targets of the first policy that matches, at its priority."""
         if self.fixed is not None:
             return self.fixed
-        return _promises(self, source, who)
+        found = self._promises.get((source, who))
+        if found is None:
+            if len(self._promises) >= _REMEMBERED:
+                self._promises.clear()
+            found = self._promises[source, who] = self.match(source, who)
+        return found
 
     def match(self, source: str, who: Who) -> dict[SlaMetric, Promise]:
         """As :meth:`promises`, computed anew. What is promised to the customer and how long a team may hold a ticket
@@ -91,7 +102,14 @@ class Rules:
         the customer is promised, also where it promises nothing. ``None`` is the business calendar."""
         if self.fixed is not None:
             return next((promise.calendar_name for promise in self.fixed.values()), None)
-        return _hours(self, source, who)
+        try:
+            return self._hours[source, who]
+        except KeyError:
+            policy = self.policy_of(SlaMetric.RESOLUTION, source, who)
+        if len(self._hours) >= _REMEMBERED:
+            self._hours.clear()
+        name = self._hours[source, who] = policy.calendar if policy is not None else None
+        return name
 
     def policy_of(self, metric: SlaMetric, source: str, who: Who) -> Policy | None:
         """The policy that decides about a metric of such a ticket, whether or not it promises it."""
@@ -192,17 +210,6 @@ def segments_of(cut: tuple[str, ...], source: str, who: Who) -> tuple[str, ...]:
     """The segments of one cut that a ticket with these attributes lies in: several only by its tags, or none."""
     choices = [[f"{dimension}:{value}" for value in _values(who, source, dimension)] for dimension in cut]
     return tuple(",".join(parts) for parts in product(*choices))
-
-
-@lru_cache(maxsize=100_000)
-def _promises(rules: Rules, source: str, who: Who) -> dict[SlaMetric, Promise]:
-    return rules.match(source, who)
-
-
-@lru_cache(maxsize=100_000)
-def _hours(rules: Rules, source: str, who: Who) -> str | None:
-    policy = rules.policy_of(SlaMetric.RESOLUTION, source, who)
-    return policy.calendar if policy is not None else None
 
 
 @lru_cache(maxsize=10_000)

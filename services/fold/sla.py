@@ -123,16 +123,15 @@ def elapsed(timer: Timer, at_us: int, rules: Rules) -> int:
 
 def natural(metric: SlaMetric, ticket: Ticket, promise: Promise) -> Natural:
     """What the metric's clock is doing on this ticket, by its definition and the pauses of the promise."""
-    match metric:
-        case SlaMetric.NEXT_RESPONSE:
-            if ticket.created_us is None:
-                return _NOT_BEGUN
-            counts = ticket.first_reply is not None or promise.from_first_message
-            return _repeating(Cycle(ticket.cycles, ticket.awaiting_us if counts else None), ticket, promise)
-        case SlaMetric.PERIODIC_UPDATE | SlaMetric.PAUSABLE_UPDATE:
-            return _repeating(ticket.updates, ticket, promise)
-        case SlaMetric.GROUP_OWNERSHIP:
+    if metric in _REPEATING:
+        if metric is SlaMetric.GROUP_OWNERSHIP:
             return _repeating(ticket.holding, ticket, promise)
+        if metric is not SlaMetric.NEXT_RESPONSE:
+            return _repeating(ticket.updates, ticket, promise)
+        if ticket.created_us is None:
+            return _NOT_BEGUN
+        counts = ticket.first_reply is not None or promise.from_first_message
+        return _repeating(Cycle(ticket.cycles, ticket.awaiting_us if counts else None), ticket, promise)
     if ticket.created is None or ticket.created_us is None:
         return _NOT_BEGUN  # nobody knows when it began, or whether its promises were kept before it was forgotten
     ended = ticket.status in DONE
@@ -140,21 +139,16 @@ def natural(metric: SlaMetric, ticket: Ticket, promise: Promise) -> Natural:
         if not ticket.born:
             return _NOT_BEGUN
         ended = ended or ticket.first_reply is not None
-    return Natural(Mode.MET if ended else _unless_paused(ticket, promise), since_us=ticket.created_us)
+    return Natural(Mode.MET if ended else _unless_paused(ticket, promise), 1, ticket.created_us)
 
 
 def cycle_of(metric: SlaMetric, ticket: Ticket) -> int:
     """The number of the newest instance of a metric; 1 for one that does not repeat."""
     if metric not in _REPEATING:
         return 1
-    match metric:
-        case SlaMetric.NEXT_RESPONSE:
-            return ticket.cycles
-        case SlaMetric.PERIODIC_UPDATE | SlaMetric.PAUSABLE_UPDATE:
-            return ticket.updates.number
-        case SlaMetric.GROUP_OWNERSHIP:
-            return ticket.holding.number
-    return 1
+    if metric is SlaMetric.NEXT_RESPONSE:
+        return ticket.cycles
+    return ticket.holding.number if metric is SlaMetric.GROUP_OWNERSHIP else ticket.updates.number
 
 
 def _repeating(cycle: Cycle, ticket: Ticket, promise: Promise) -> Natural:

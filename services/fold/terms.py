@@ -76,5 +76,5 @@ def kept(ticket: Ticket, rules: Rules) -> Rules:
             besides[metric] = rules.given(timer)
     if not (instead or besides or without):
         return rules
-    own = {each.name: getattr(rules, each.name) for each in fields(Rules)}
+    own = {each.name: getattr(rules, each.name) for each in fields(Rules) if each.init}
     return Kept(**own, base=rules, instead=instead, besides=besides, without=frozenset(without))

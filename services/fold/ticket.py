@@ -7,9 +7,10 @@ folding a list is stepping through it, so any order of arrival ends in the state
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from typing import Final
 
-from msgspec import UNSET, structs
+from msgspec import UNSET
 
 from schemas.sla import SlaMetric
 from schemas.state import Cycle, Fact, Gone, Mark, Rated, Ticket, Who
@@ -27,6 +28,7 @@ _CHANGES_THE_PAST: Final = frozenset({Kind.MESSAGE_RETRACTED, Kind.DELETED, Kind
 _TOLD: Final = frozenset(
     {Kind.CES_RECEIVED, Kind.NPS_RECEIVED, Kind.QA_SCORED, Kind.ESCALATION_RAISED, Kind.ESCALATION_CLEARED}
 )
+_OF_EXISTENCE: Final = frozenset({Kind.CREATED, Kind.DELETED, Kind.RESTORED, Kind.MERGED})
 _STAFFING: Final = frozenset({Kind.AGENT_JOINED, Kind.AGENT_LEFT})
 
 STATUSES_KEPT: Final = 32
@@ -53,45 +55,59 @@ def steps(ticket: Ticket, facts: Iterable[Fact], rules: Rules) -> tuple[Ticket, 
 
 def _stepped(ticket: Ticket, fact: Fact, rules: Rules, flows: list[Flow], reckoned: bool) -> Ticket:
     """``reckoned``: the timers of ``ticket`` are those that these very rules give it."""
-    after = structs.replace(ticket, last=fact.order, facts=ticket.facts + 1)
+    kind, at_us = fact.kind, fact.at_us
+    after = copy(ticket)
+    after.last, after.facts = (at_us, fact.sequence, fact.event_id), ticket.facts + 1
     if ticket.facts == 0:
-        after.seen_us = fact.at_us
-    after.imported = ticket.imported or fact.imported
+        after.seen_us = at_us
+    if fact.imported:
+        after.imported = True
     _attributes(after, fact)
     if after.who is not ticket.who:
-        flow.rehoured(ticket, after, fact.at_us, rules)
-    if fact.kind in flow.PEOPLE:
+        flow.rehoured(ticket, after, at_us, rules)
+    if kind in flow.PEOPLE:
         after.status = after.status_since_us = None
         flow.aside(after, fact, rules, flows)
         if fact.kind in _STAFFING:
             flow.staffed(ticket, after, fact.at_us, flows)
         return after
-    _existence(after, fact)
+    if after.created_us is None or kind in _OF_EXISTENCE:
+        _existence(after, fact)
     if after.who is not ticket.who:
         flow.handed(ticket, after, fact, rules)
-    if after.status is not ticket.status or after.gone is not ticket.gone:
-        flow.stayed(ticket, after, fact.at_us, rules)
-    _holding(ticket, after, fact)
-    _solving(ticket, after, fact, rules, flows)
-    _standing(ticket, after, fact.at_us)
-    if fact.kind is Kind.MESSAGE_ADDED and fact.message_id not in after.withdrawn:
-        _message(after, fact, rules, flows)
-    elif fact.kind is Kind.MESSAGE_RETRACTED and fact.message_id is not None:
+    _staying(ticket, after, fact, rules, flows)
+    if kind is Kind.MESSAGE_ADDED:
+        if fact.message_id not in after.withdrawn:
+            _message(after, fact, rules, flows)
+    elif kind is Kind.MESSAGE_RETRACTED and fact.message_id is not None:
         after.withdrawn = tuple(sorted({*after.withdrawn, fact.message_id}))
-    elif fact.kind is Kind.CSAT_RECEIVED and fact.positive is not None:
-        after.rated = Rated(fact.at_us, after.who, fact.positive)
-    elif fact.kind in _TOLD:
+    elif kind is Kind.CSAT_RECEIVED and fact.positive is not None:
+        after.rated = Rated(at_us, after.who, fact.positive)
+    elif kind in _TOLD:
         flow.told(after, fact, rules, flows)
     if reckoned and _undisturbed(ticket, after):
-        after.timers = sla.broken_before(ticket, fact.at_us)
+        after.timers = sla.broken_before(ticket, at_us)
         if after.timers is not ticket.timers:
-            flow.overdue(ticket, after, fact.at_us, flows)
+            flow.overdue(ticket, after, at_us, flows)
         return after
-    after.timers = sla.reckoned(ticket, after, fact.at_us, rules.promises(after.source, after.who), rules)
+    after.timers = sla.reckoned(ticket, after, at_us, rules.promises(after.source, after.who), rules)
     flow.superseded(ticket, after, flows)
-    flow.moved(ticket, after, fact.at_us, flows)
-    flow.overdue(ticket, after, fact.at_us, flows)
+    flow.moved(ticket, after, at_us, flows)
+    flow.overdue(ticket, after, at_us, flows)
     return after
+
+
+def _staying(before: Ticket, after: Ticket, fact: Fact, rules: Rules, flows: list[Flow]) -> None:
+    """What depends on status, holder and being there; most facts leave all of that as it was."""
+    same_status, same_there = after.status is before.status, after.gone is before.gone
+    if not (same_status and same_there):
+        flow.stayed(before, after, fact.at_us, rules)
+    if not (same_status and after.who is before.who and after.born is before.born):
+        _holding(before, after, fact)
+    if not same_status:
+        _solving(before, after, fact, rules, flows)
+    if not (same_status and same_there and after.status_since_us == before.status_since_us):
+        _standing(before, after, fact.at_us)
 
 
 def _undisturbed(before: Ticket, after: Ticket) -> bool:
@@ -171,8 +187,17 @@ def _told_of(who: Who, fact: Fact) -> Who:
         tags = tuple(sorted(stated.tags))
     if fact.tags_added or fact.tags_removed:
         tags = tuple(sorted((set(tags) | set(fact.tags_added)) - set(fact.tags_removed)))
-    now = Who(channel, team, agent, priority, brand, tier, tags)
-    return who if now == who else now
+    if (
+        channel == who.channel
+        and agent == who.agent
+        and team == who.team
+        and priority is who.priority
+        and brand == who.brand
+        and tier == who.tier
+        and tags == who.tags
+    ):
+        return who
+    return Who(channel, team, agent, priority, brand, tier, tags)
 
 
 def _existence(after: Ticket, fact: Fact) -> None:

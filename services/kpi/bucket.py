@@ -12,7 +12,8 @@ CALENDAR_SUM: Final = "t"
 BUSINESS_SUM: Final = "u"
 CALENDAR_CELL: Final = "x"
 BUSINESS_CELL: Final = "y"
-_WITHOUT_SKETCH: Final = frozenset(STAYS.values())
+_WITHOUT_SKETCH: Final = frozenset(cell.value for cell in STAYS.values())
+_AMOUNTS: Final = frozenset(cell.value for cell in AMOUNTS)
 _KINDS: Final = CALENDAR_CELL + BUSINESS_CELL
 VERSION: Final = b"@"
 """The field of a bucket that was changed after its end: another value with every such change, no counter."""
@@ -28,7 +29,7 @@ def fields(cell: str, first: int | None, second: int | None) -> list[tuple[str, 
     """
     if first is None:
         return [(cell, 1)]
-    if cell in AMOUNTS:
+    if cell in _AMOUNTS:
         return [(cell, first)]
     if cell in _WITHOUT_SKETCH:
         return [(cell, 1), (cell + CALENDAR_SUM, first), (cell + BUSINESS_SUM, second or 0)]

@@ -6,6 +6,7 @@ What happens any number of times is not here: it flows from the fold (``services
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from schemas.state import Entry, Gone, Level, Mark, Mode, Ticket, Who
@@ -22,9 +23,27 @@ _FIRST_RESPONSE, _FIRST_RESOLUTION = Cell.FIRST_RESPONSE.value, Cell.FIRST_RESOL
 _FULL_RESOLUTION, _OVERDUE = Cell.FULL_RESOLUTION.value, Cell.OVERDUE.value
 _STAYS: Final = tuple(cell.value for cell in STAYS.values())
 _BROKEN: Final = frozenset({Level.BREACHED, Level.LATE})
+_AGENTS_PASSED: Final = Cell.AGENTS_PASSED.value
+_AGENT_WORK: Final = Cell.AGENT_WORK.value
+_BY_BOT: Final = Cell.BY_BOT.value
+_EFFORT: Final = Cell.EFFORT.value
+_EFFORT_SUM: Final = Cell.EFFORT_SUM.value
+_FIRST_CONTACT: Final = Cell.FIRST_CONTACT.value
+_FIRST_SOLVED: Final = Cell.FIRST_SOLVED.value
+_KNOWN: Final = Cell.KNOWN.value
+_MATURED: Final = Cell.MATURED.value
+_MATURED_CONTACT: Final = Cell.MATURED_CONTACT.value
+_ONE_TOUCH: Final = Cell.ONE_TOUCH.value
+_PROMOTION: Final = Cell.PROMOTION.value
+_RATED: Final = Cell.RATED.value
+_REPLIED: Final = Cell.REPLIED.value
+_REQUESTER_WAIT: Final = Cell.REQUESTER_WAIT.value
+_SATISFIED: Final = Cell.SATISFIED.value
+_TEAMS_PASSED: Final = Cell.TEAMS_PASSED.value
+_ZERO_TOUCH: Final = Cell.ZERO_TOUCH.value
 
 
-def contributions(before: Ticket, after: Ticket) -> tuple[set[Contribution], set[Contribution]]:
+def contributions(before: Ticket, after: Ticket) -> tuple[Collection[Contribution], Collection[Contribution]]:
     """What ``before`` counts in and ``after`` does not, and the other way round."""
     if (
         before.created is after.created
@@ -39,23 +58,26 @@ def contributions(before: Ticket, after: Ticket) -> tuple[set[Contribution], set
     ):
         return _NOTHING, _NOTHING
     old, new = standing(before), standing(after)
-    return old - new, new - old
+    if not old or not new:
+        return old, new
+    was, now = set(old), set(new)
+    return was - now, now - was
 
 
-_NOTHING: Final[set[Contribution]] = set()
+_NOTHING: Final[tuple[Contribution, ...]] = ()
 
 
-def standing(ticket: Ticket) -> set[Contribution]:
-    """Everything that ``ticket`` counts in as a whole, but for its promises."""
+def standing(ticket: Ticket) -> list[Contribution]:
+    """Everything that ``ticket`` counts in as a whole, each once, but for its promises."""
+    found: list[Contribution] = []
     if ticket.facts == 0 or ticket.gone is Gone.DELETED:
-        return set()
-    found: set[Contribution] = set()
+        return found
     if ticket.created is not None:
-        found.add((_CREATED, ticket.created.at_us, ticket.created.who, None, None))
+        found.append((_CREATED, ticket.created.at_us, ticket.created.who, None, None))
         if ticket.escalated is not None:
-            found.add((_CREATED_ESCALATED, ticket.created.at_us, ticket.created.who, None, None))
+            found.append((_CREATED_ESCALATED, ticket.created.at_us, ticket.created.who, None, None))
     if ticket.escalated is not None:
-        found.add((_ESCALATED, ticket.escalated.at_us, ticket.escalated.who, None, None))
+        found.append((_ESCALATED, ticket.escalated.at_us, ticket.escalated.who, None, None))
     if ticket.first_reply is not None:
         _timed(found, _FIRST_RESPONSE, ticket.first_reply)
     if ticket.solved is not None:
@@ -65,17 +87,17 @@ def standing(ticket: Ticket) -> set[Contribution]:
             _timed(found, _FIRST_RESOLUTION, ticket.first_solved)
         _first_contact(found, ticket, ticket.first_solved)
     if ticket.rated is not None:
-        found.add((Cell.RATED.value, ticket.rated.at_us, ticket.rated.who, None, None))
+        found.append((_RATED, ticket.rated.at_us, ticket.rated.who, None, None))
         if ticket.rated.positive:
-            found.add((Cell.SATISFIED.value, ticket.rated.at_us, ticket.rated.who, None, None))
+            found.append((_SATISFIED, ticket.rated.at_us, ticket.rated.who, None, None))
     if (ces := ticket.ces) is not None:
-        found.add((Cell.EFFORT.value, ces.at_us, ces.who, None, None))
-        found.add((Cell.EFFORT_SUM.value, ces.at_us, ces.who, ces.amount, None))
+        found.append((_EFFORT, ces.at_us, ces.who, None, None))
+        found.append((_EFFORT_SUM, ces.at_us, ces.who, ces.amount, None))
     if (nps := ticket.nps) is not None:
-        found.add((Cell.PROMOTION.value, nps.at_us, nps.who, None, None))
+        found.append((_PROMOTION, nps.at_us, nps.who, None, None))
         side = flow.promoter(nps.amount)
         if side is not None:
-            found.add((side.value, nps.at_us, nps.who, None, None))
+            found.append((side.value, nps.at_us, nps.who, None, None))
     return found
 
 
@@ -110,11 +132,11 @@ def promises(entry: Entry) -> tuple[Contribution, ...]:
     return tuple(found)
 
 
-def _solved(found: set[Contribution], ticket: Ticket, mark: Mark) -> None:
+def _solved(found: list[Contribution], ticket: Ticket, mark: Mark) -> None:
     at_us, who, effort = mark.at_us, mark.who, ticket.effort
-    found.add((_SOLVED, at_us, who, None, None))
+    found.append((_SOLVED, at_us, who, None, None))
     if ticket.reopens:
-        found.add((_REOPENED, at_us, who, None, None))
+        found.append((_REOPENED, at_us, who, None, None))
     done = ticket.status in DONE
     if done:
         _timed(found, _FULL_RESOLUTION, mark)
@@ -124,42 +146,42 @@ def _solved(found: set[Contribution], ticket: Ticket, mark: Mark) -> None:
         spent = effort.spent_us or (0,) * (2 * len(STAYS))
         new, new_business, opened, open_business, _, _, held, held_business = spent
         work, business = (new + opened) // 1000, (new_business + open_business) // 1000
-        found.add((Cell.AGENT_WORK.value, at_us, who, work, business))
+        found.append((_AGENT_WORK, at_us, who, work, business))
         work, business = (new + opened + held) // 1000, (new_business + open_business + held_business) // 1000
-        found.add((Cell.REQUESTER_WAIT.value, at_us, who, work, business))
+        found.append((_REQUESTER_WAIT, at_us, who, work, business))
         for cell, clock_us, business_us in zip(_STAYS, spent[::2], spent[1::2], strict=True):
             if clock_us >= 1000:
-                found.add((cell, at_us, who, clock_us // 1000, business_us // 1000))
+                found.append((cell, at_us, who, clock_us // 1000, business_us // 1000))
     if ticket.gone is Gone.MERGED:
         return
-    found.add((Cell.KNOWN.value, at_us, who, None, None))
+    found.append((_KNOWN, at_us, who, None, None))
     if effort.replies == 1:
-        found.add((Cell.ONE_TOUCH.value, at_us, who, None, None))
+        found.append((_ONE_TOUCH, at_us, who, None, None))
     elif effort.replies == 0:
-        found.add((Cell.ZERO_TOUCH.value, at_us, who, None, None))
+        found.append((_ZERO_TOUCH, at_us, who, None, None))
         if effort.bot:
-            found.add((Cell.BY_BOT.value, at_us, who, None, None))
+            found.append((_BY_BOT, at_us, who, None, None))
     for cell, amount in (
-        (Cell.REPLIED, effort.replies),
-        (Cell.AGENTS_PASSED, effort.agents_passed),
-        (Cell.TEAMS_PASSED, effort.teams_passed),
+        (_REPLIED, effort.replies),
+        (_AGENTS_PASSED, effort.agents_passed),
+        (_TEAMS_PASSED, effort.teams_passed),
     ):
         if amount:
-            found.add((cell.value, at_us, who, amount, None))
+            found.append((cell, at_us, who, amount, None))
 
 
-def _first_contact(found: set[Contribution], ticket: Ticket, mark: Mark) -> None:
+def _first_contact(found: list[Contribution], ticket: Ticket, mark: Mark) -> None:
     mature_us = ticket.mature_us
     if ticket.first_replies is None or mature_us is None or ticket.gone is Gone.MERGED:
         return
-    found.add((Cell.FIRST_SOLVED.value, mark.at_us, mark.who, None, None))
-    found.add((Cell.MATURED.value, mature_us, mark.who, None, None))
+    found.append((_FIRST_SOLVED, mark.at_us, mark.who, None, None))
+    found.append((_MATURED, mature_us, mark.who, None, None))
     reopened_us = ticket.reopened_us
     if ticket.first_replies == 1 and (reopened_us is None or reopened_us > mature_us):
-        found.add((Cell.FIRST_CONTACT.value, mark.at_us, mark.who, None, None))
-        found.add((Cell.MATURED_CONTACT.value, mature_us, mark.who, None, None))
+        found.append((_FIRST_CONTACT, mark.at_us, mark.who, None, None))
+        found.append((_MATURED_CONTACT, mature_us, mark.who, None, None))
 
 
-def _timed(found: set[Contribution], cell: str, mark: Mark) -> None:
+def _timed(found: list[Contribution], cell: str, mark: Mark) -> None:
     if mark.calendar_ms is not None:
-        found.add((cell, mark.at_us, mark.who, mark.calendar_ms, mark.business_ms))
+        found.append((cell, mark.at_us, mark.who, mark.calendar_ms, mark.business_ms))
