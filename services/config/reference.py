@@ -34,6 +34,7 @@ from services.config.receiver import (
     TeamsReceiver,
     WebhookReceiver,
 )
+from services.config.report import ReportPlan
 from services.config.rule import Pair, Threshold
 from services.config.schedule import Away, EscalationStep, Override, Quiet, Rotation, Schedule, Somebody
 from services.config.silence import PlannedSilence
@@ -92,6 +93,10 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
             ),
         ),
         "silences": ("list of silences", "Planned work during which alerts are nobody's news; others come by the API."),
+        "reports": (
+            "list of reports",
+            "Digests for leaders, each due at its times; see [leaders' digests](guides/leaders-digest.md).",
+        ),
         "api_tokens": (
             "list of secrets or tokens",
             (
@@ -252,6 +257,25 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
                 "`kpis.first_contact_days`."
             ),
         ),
+    },
+    ReportPlan: {
+        "name": ("name", "Names it in the API and to the command line."),
+        "leader": (
+            "name of a person",
+            "Whom it is for: one of `people`. Without `receiver` it goes to theirs, or to those of their cover.",
+        ),
+        "receiver": (
+            "name",
+            "A receiver, a schedule (whoever is on call then) or a person, instead. No PagerDuty, no Alertmanager.",
+        ),
+        "when": ("text", "`daily 08:30`, `weekdays 08:30`, `weekly mon 08:30` or `weekly mon,thu 08:30`."),
+        "timezone": ("IANA zone", "Of that time. Default: the leader's, else UTC."),
+        "scope": ("segment", "The tickets that it tells of: `all`, or a configured segment, as in `team:billing`."),
+        "focus": ("list of KPIs", "Up to three that are shown day by day."),
+        "calendar": ("name of a calendar", "Not on days on which this one is closed; the next one tells of them too."),
+        "people": ("true or false", "Whether agents may be praised by name."),
+        "in_quiet_hours": ("true or false", "Whether it comes in quiet hours of its receiver too."),
+        "late_by": ("duration", "How late it may come when no worker was there, 1m to 7d; after that it is left out."),
     },
     ForecastChoices: {
         "calendar": (
@@ -650,6 +674,7 @@ _TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
     (Escalation, "`kpis.escalation`"),
     (Retention, "`retention`"),
     (ForecastChoices, "`forecast`"),
+    (ReportPlan, "`reports[]`"),
     (Receiver, "`receivers.<name>`"),
     (Digest, "`receivers.<name>.digest`"),
     (WebhookReceiver, "`receivers.<name>.webhook`"),
