@@ -66,6 +66,7 @@ from services.kpi.window import resolutions
 from services.operate import garbage, openapi, probes, problem
 from services.operate.health import Health
 from services.operate.problem import Problem
+from services.operate.registry import process_registry
 from services.operate.server import Server
 from services.state import client
 from services.state.client import away
@@ -181,7 +182,7 @@ async def run(
     """Serves until ``stop``. Raises ``PortTaken`` when it cannot begin. ``started`` hears the URL."""
     url = environment.redis()
     writer, reader, blocking = client.writer(url), client.reader(url), client.blocking(url, connections=2)
-    health, registry, feed = Health(), CollectorRegistry(), Feed(blocking, reader)
+    health, registry, feed = Health(), process_registry(), Feed(blocking, reader)
     health.check("redis", lambda: _redis_problem(reader))
     app = build(document, writer=writer, reader=reader, feed=feed, health=health, registry=registry)
 

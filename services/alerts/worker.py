@@ -10,7 +10,6 @@ from typing import Final
 
 import structlog
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
 from structlog.stdlib import BoundLogger
 
 from schemas import codec, topics
@@ -47,6 +46,7 @@ from services.kpi.reader import KpiReader
 from services.kpi.window import resolutions
 from services.operate import garbage, probes, problem
 from services.operate.health import Health
+from services.operate.registry import process_registry
 from services.operate.server import Server
 from services.state import client
 from services.state.partitions import Partitions
@@ -83,7 +83,7 @@ async def run(
     """
     if problems := notify.problems(document):
         raise ConfigInvalid(problems)
-    connection, registry, health = environment.kafka(), CollectorRegistry(), Health()
+    connection, registry, health = environment.kafka(), process_registry(), Health()
     writer, reader = client.writer(environment.redis()), client.reader(environment.redis())
     store, measures = RedisStore(writer, reader), Measures(registry)
     producer = Producer(connection, f"{group}-{os.getpid()}")

@@ -7,7 +7,6 @@ import os
 
 import structlog
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
 from structlog.stdlib import BoundLogger
 
 from schemas.topics import SLA, TICKETS
@@ -23,6 +22,7 @@ from services.metrics.store import RedisStore
 from services.metrics.worker import Worker
 from services.operate import garbage, probes, problem
 from services.operate.health import Health
+from services.operate.registry import process_registry
 from services.operate.server import Server
 from services.state import client
 from services.state.partitions import Partitions
@@ -38,7 +38,7 @@ async def run(document: Document, environment: Environment, stop: asyncio.Event)
     """Works until ``stop``. Raises ``ConfigInvalid`` for rules that make no sense and ``PortTaken`` at once."""
     log: BoundLogger = structlog.get_logger("metrics")
     plan = planned(document)
-    connection, registry, health = environment.kafka(), CollectorRegistry(), Health()
+    connection, registry, health = environment.kafka(), process_registry(), Health()
     writer, reader = client.writer(environment.redis()), client.reader(environment.redis())
     producer = Producer(connection, f"{GROUP}-{os.getpid()}")
     meters = Meters(registry)
