@@ -72,7 +72,7 @@ class Pair:
         await self._counting.count([solved(f"{team}-{n}", now_us) for n in range(number)], now_us)
 
     async def settled(self) -> bool:
-        """Whether every message was dealt with: one that a killed worker held waits for its lease of a minute."""
+        """Whether every message was dealt with: one that a killed worker held waits for the end of its lease."""
         return bool(await self.redis.zcard(keys.PENDING) == 0)
 
     def told(self) -> list[tuple[str, str]]:
