@@ -200,8 +200,8 @@ class Document(_Part):
     people: dict[Name, Somebody] = {}
     schedules: dict[Name, Schedule] = {}
     routes: tuple[Route, ...] = ()
-    reports: tuple[ReportPlan, ...] = Field((), max_length=200)
     silences: tuple[PlannedSilence, ...] = Field((), max_length=200)
+    reports: tuple[ReportPlan, ...] = Field((), max_length=200)
     api_tokens: tuple[ApiToken, ...] = ()
     api: Api = Api()
     board: BoardChoices = BoardChoices()
