@@ -323,6 +323,9 @@ _one_fact: Final = msgspec.msgpack.Decoder(Fact)
 _STORED: Final = Fact.__struct_fields__.index("heard_us")
 _REQUIRED: Final = Fact.__struct_fields__.index("stated")
 _DEFAULTS: Final = structs.astuple(Fact(0, 0, b"", Kind.CREATED))
+_PLAIN: Final = Fact.__struct_fields__.index("tags_added")
+"""From here on most facts are as by default."""
+_PLAIN_DEFAULTS: Final = _DEFAULTS[_PLAIN:_STORED]
 _HEAD: Final = 5
 _HEAD_OF: Final = b"\xdd"
 _WAS_GONE_US: Final = 16
@@ -375,7 +378,7 @@ def unpack_facts(listed: Iterable[bytes], packed: bytes = b"") -> list[Fact]:
 def _packed(fact: Fact) -> bytes:
     """Of a fact, what is as by default at its end is left out: there are very many."""
     values = structs.astuple(fact)
-    end = _STORED
+    end = _PLAIN if values[_PLAIN:_STORED] == _PLAIN_DEFAULTS else _STORED
     while end > _REQUIRED and values[end - 1] == _DEFAULTS[end - 1]:
         end -= 1
     return _encoder.encode(values[:end])

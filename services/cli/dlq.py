@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import structs
 
 from schemas.failure import NotNow, Reason
 from schemas.instant import to_rfc3339
@@ -205,7 +206,7 @@ async def _listed(
         record = letter.record
         one = (
             (record.appended_us, record.partition, record.offset),
-            replace(letter, record=replace(record, value=None)),
+            replace(letter, record=structs.replace(record, value=None)),
         )
         if limit and len(newest) >= limit:
             heapq.heappushpop(newest, one)

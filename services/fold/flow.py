@@ -208,7 +208,7 @@ def overdue(before: Ticket, after: Ticket, at_us: int, flows: list[Flow]) -> Non
     """Keeps since when the holder has a broken promise, and tells of the time that ended with this fact."""
     since_us = before.overdue_us
     if since_us is None and before.timers and in_backlog(before):
-        since_us = min(filter(None, (_ran_out(timer, at_us) for timer in before.timers)), default=None)
+        since_us = _first_run_out(before.timers, at_us)
     now = bool(after.timers) and in_backlog(after) and any(_is_overdue(timer) for timer in after.timers)
     if since_us is None or (now and (before.who is after.who or before.who == after.who)):
         after.overdue_us = (at_us if since_us is None else since_us) if now else None
@@ -224,12 +224,16 @@ def superseded(before: Ticket, after: Ticket, flows: list[Flow]) -> None:
     if before.cycles == after.cycles and before.updates is after.updates and before.holding is after.holding:
         return
     for timer in before.timers:
+        if timer.metric not in sla.REPEATING:
+            continue
         number = sla.cycle_of(timer.metric, before)
         if timer.cycle == number < sla.cycle_of(timer.metric, after):
             final = (t for t in after.timers if t.metric is timer.metric and t.cycle == number)
             _ended(next(final, timer), after, flows, 1)
     for timer in after.timers:
-        if timer.cycle == sla.cycle_of(timer.metric, after) < sla.cycle_of(timer.metric, before):
+        if timer.metric in sla.REPEATING and (
+            timer.cycle == sla.cycle_of(timer.metric, after) < sla.cycle_of(timer.metric, before)
+        ):
             _ended(timer, after, flows, -1)
 
 
@@ -250,10 +254,14 @@ def _is_overdue(timer: Timer) -> bool:
     return timer.breached_us is not None and timer.mode is not Mode.MET
 
 
-def _ran_out(timer: Timer, at_us: int) -> int | None:
-    """When a timer broke its promise that no fact had told of yet."""
-    after_us = timer.breach_after_us
-    return after_us if timer.breached_us is None and after_us is not None and at_us > after_us else None
+def _first_run_out(timers: Iterable[Timer], at_us: int) -> int | None:
+    """When the first of the timers broke its promise that no fact had told of yet."""
+    first_us: int | None = None
+    for timer in timers:
+        after_us = timer.breach_after_us
+        if after_us is not None and at_us > after_us and timer.breached_us is None:
+            first_us = after_us if first_us is None else min(first_us, after_us)
+    return first_us
 
 
 def _stands_in(ticket: Ticket) -> tuple[str, ...]:

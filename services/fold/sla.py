@@ -26,7 +26,7 @@ CYCLES_KEPT = 20
 Promises = dict[SlaMetric, Promise]
 
 _OPEN: Final = frozenset({Mode.RUNNING, Mode.PAUSED})
-_REPEATING: Final = frozenset(
+REPEATING: Final = frozenset(
     {
         SlaMetric.NEXT_RESPONSE,
         SlaMetric.PERIODIC_UPDATE,
@@ -34,6 +34,7 @@ _REPEATING: Final = frozenset(
         SlaMetric.GROUP_OWNERSHIP,
     }
 )
+"""Metrics of which a ticket has one instance after the other."""
 
 
 class Natural(Struct, frozen=True):
@@ -123,7 +124,7 @@ def elapsed(timer: Timer, at_us: int, rules: Rules) -> int:
 
 def natural(metric: SlaMetric, ticket: Ticket, promise: Promise) -> Natural:
     """What the metric's clock is doing on this ticket, by its definition and the pauses of the promise."""
-    if metric in _REPEATING:
+    if metric in REPEATING:
         if metric is SlaMetric.GROUP_OWNERSHIP:
             return _repeating(ticket.holding, ticket, promise)
         if metric is not SlaMetric.NEXT_RESPONSE:
@@ -144,7 +145,7 @@ def natural(metric: SlaMetric, ticket: Ticket, promise: Promise) -> Natural:
 
 def cycle_of(metric: SlaMetric, ticket: Ticket) -> int:
     """The number of the newest instance of a metric; 1 for one that does not repeat."""
-    if metric not in _REPEATING:
+    if metric not in REPEATING:
         return 1
     if metric is SlaMetric.NEXT_RESPONSE:
         return ticket.cycles
@@ -241,8 +242,9 @@ def _started(
     begun = (was.cycle, was.since_us) == (now.cycle, now.since_us)
     if begun and (now.mode is Mode.MET or (steady and was.mode in _OPEN)):
         return None  # a promise binds nobody once all is done, and edited rules bind only what comes
-    terms = promise.policy, promise.target_us, promise.calendar_name
-    timer = Timer(metric, now.cycle, *terms, Mode.RUNNING, now.since_us)
+    timer = Timer(
+        metric, now.cycle, promise.policy, promise.target_us, promise.calendar_name, Mode.RUNNING, now.since_us
+    )
     if begun:
         spent_us = _spent(ticket, timer, promise, at_us, rules)
         late_us = at_us if spent_us > promise.target_us else None
@@ -269,9 +271,14 @@ def _aimed(timer: Timer, rules: Rules) -> Timer:
     left_us = timer.target_us - timer.elapsed_us
     if timer.mode is not Mode.RUNNING or left_us < 0:
         return timer
-    calendar = rules.calendar(timer.calendar)
-    due_us = calendar.due_at(timer.since_us, left_us)
-    return structs.replace(timer, due_us=due_us, breach_after_us=calendar.next_open(due_us))
+    due_us, breach_after_us = _aim(timer.calendar, timer.since_us, left_us, rules)
+    return structs.replace(timer, due_us=due_us, breach_after_us=breach_after_us)
+
+
+def _aim(calendar_name: str | None, since_us: int, left_us: int, rules: Rules) -> tuple[int, int]:
+    calendar = rules.calendar(calendar_name)
+    due_us = calendar.due_at(since_us, left_us)
+    return due_us, calendar.next_open(due_us)
 
 
 def _retargeted(timer: Timer, promise: Promise, at_us: int, rules: Rules) -> Timer:
@@ -301,18 +308,29 @@ def _retargeted(timer: Timer, promise: Promise, at_us: int, rules: Rules) -> Tim
 
 
 def _switched(timer: Timer, mode: Mode | None, at_us: int, rules: Rules) -> Timer:
+    """The timer in ``mode`` from ``at_us`` on, aimed if it runs then."""
     if timer.mode is Mode.MET and mode is Mode.MET:
         return timer
-    return _aimed(_settled(timer, mode or timer.mode, at_us, rules), rules)
+    settled = _settled(timer, mode or timer.mode, at_us, rules)
+    return _aimed(settled, rules) if settled.mode is Mode.RUNNING else settled
 
 
 def _settled(timer: Timer, mode: Mode, at_us: int, rules: Rules) -> Timer:
     """The timer in ``mode`` from ``at_us`` on, with what had passed until then."""
-    return structs.replace(
-        latched(timer, at_us),
-        elapsed_us=elapsed(timer, at_us, rules),
-        since_us=max(at_us, timer.since_us),
-        mode=mode,
-        due_us=None,
-        breach_after_us=None,
+    breached_us, after_us, since_us = timer.breached_us, timer.breach_after_us, timer.since_us
+    if breached_us is None and after_us is not None and at_us > after_us:
+        breached_us = after_us
+    return Timer(
+        timer.metric,
+        timer.cycle,
+        timer.policy,
+        timer.target_us,
+        timer.calendar,
+        mode,
+        at_us if at_us > since_us else since_us,
+        elapsed(timer, at_us, rules),
+        None,
+        None,
+        breached_us,
+        timer.who,
     )

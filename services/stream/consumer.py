@@ -163,11 +163,11 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 def record_of(message: Any) -> Record:
     """The record that the client handed out as ``message``."""
     return Record(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        appended_us=message.timestamp * 1000,
-        key=message.key,
-        value=message.value,
-        headers=message.headers,
+        message.topic,
+        message.partition,
+        message.offset,
+        message.timestamp * 1000,
+        message.key,
+        message.value,
+        message.headers,
     )

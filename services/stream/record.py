@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 Headers = Sequence[tuple[str, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A consumed record. ``appended_us`` is the broker's time of the append (the producer's, where the topic
-    keeps create times), in microseconds since the epoch."""
+class Record(Struct, frozen=True):
+    """A consumed record; there are very many. ``appended_us`` is the broker's time of the append (the producer's, where
+    the topic keeps create times), in microseconds since the epoch."""
 
     topic: str
     partition: int
