@@ -43,8 +43,14 @@ class Line:
         asyncio.run(renewed(Connection(bootstrap)))
         self.services = {name: self._start(name) for name in SERVICES}
         self.client = httpx.Client(timeout=10, trust_env=False)
-        for name in SERVICES:
-            until(lambda n=name: self.ready(n), f"{name} is ready: {self.services[name].said()[-800:]}", timeout_s=60)
+        try:
+            for name in SERVICES:
+                until(lambda n=name: self.ready(n), f"{name} is ready", timeout_s=90)
+        except BaseException as exc:
+            for name, service in self.services.items():
+                exc.add_note(f"{name} said: {service.said()[-600:]}")
+                service.kill()
+            raise
 
     def _start(self, name: str) -> Service:
         return Service(name, self.environment, self._folder / f"{name}.log")
