@@ -27,6 +27,7 @@ from services.alerts.api import (
     configuration,
     definitions,
     deliveries,
+    description,
     docs,
     explain,
     forecast,
@@ -86,7 +87,6 @@ that do."""
 
 _EVERYWHERE = {
     400: "A parameter is unknown, or asks for what is not configured; the answer says what there is.",
-    401: "The bearer token is missing or is none of `api_tokens`.",
     503: "Redis does not answer; see Retry-After.",
 }
 
@@ -158,6 +158,7 @@ def build(
     app.include_router(pages.router())
     app.include_router(docs.router)
     table.complete(app)
+    description.complete(app)
     return app
 
 
