@@ -19,6 +19,7 @@ from services.alerts.silences import Known, PlannedOnly, Silences
 from services.alerts.state import Refusal, Step
 from services.alerts.store import AlertStore, place
 from services.config.document import Document, Route, Source
+from services.config.rota import Rota
 from services.config.schedule import Quiet
 
 _OPEN: Final = (AlertState.FIRING, AlertState.ACKNOWLEDGED, AlertState.SNOOZED)
@@ -49,6 +50,7 @@ class Alerting:
         self._looked: tuple[object, int] | None = None
         self._heard = heard
         self._routes: Sequence[Route] = document.routes
+        self._document, self._rotas = document, dict[str, Rota]()
         self.roster = Roster(document)
         self._quiet = QuietTimes(document)
         self._sources: Mapping[str, Source] = document.sources
@@ -59,10 +61,16 @@ class Alerting:
         """Routes, schedules and links are those of ``document`` from now on; receivers that nobody serves yet, since
         they are set up at the start, are left out."""
         self._routes = document.routes
-        self.roster = Roster(document)
+        self._document = document
+        self.roster = Roster(document, self._rotas)
         self._quiet = QuietTimes(document)
         self._sources = document.sources
         self._silences.follow(document)
+
+    def follow_calendars(self, rotas: Mapping[str, Rota]) -> None:
+        """The calendars of schedules that name an address, by schedule, are these from now on."""
+        self._rotas = dict(rotas)
+        self.roster = Roster(self._document, self._rotas)
 
     @property
     def routes(self) -> Sequence[Route]:

@@ -47,6 +47,7 @@ from services.alerts.api.dependencies import GUARDS, Context, Streams
 from services.alerts.board import pages
 from services.alerts.board.live import Live
 from services.alerts.board.panel import Panel
+from services.alerts.calendars import Calendars
 from services.alerts.explain.explainer import Explainer
 from services.alerts.feed import Feed
 from services.alerts.forecast.forecaster import Forecaster
@@ -192,32 +193,39 @@ async def run(
 
         def take() -> list[str]:
             follow(app, changed)
+            calendars.follow(changed)
             return ["receivers"] if changed.receivers != document.receivers else []
 
         return take
 
+    parts: Context = app.state.context
+    calendars = Calendars(document, writer, reader, parts.alerting.follow_calendars, clock.now_us, health)
+    await calendars.begin()
     reload = Reload(environment.config, document, prepared, registry, health)
     server = Server(app, environment.bind_host, environment.api_port)
     await server.start()
     garbage.settle()
     reloading = asyncio.create_task(reload.run(stop), name="configuration")
     following = asyncio.create_task(feed.run(stop, health), name="feed")
+    shifts = asyncio.create_task(calendars.run(stop), name="calendars")
     stopping = asyncio.create_task(stop.wait())
     try:
         log.info("started", url=server.url)
         if not app.state.access.protected:
             log.warning("open_to_everybody", fix="configure api_tokens or api.oidc before others can reach this port")
         started(server.url)
-        await asyncio.wait({stopping, following, reloading}, return_when=asyncio.FIRST_COMPLETED)
+        tasks = (following, reloading, shifts)
+        await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
-            await (following if following.done() else reloading)
-            raise RuntimeError("the feed or the reload ended by itself")
+            await next(task for task in tasks if task.done())
+            raise RuntimeError("the feed, the reload or the calendars ended by itself")
     finally:
         health.draining = True
         feed.end()
         following.cancel()
         reloading.cancel()
-        await asyncio.gather(following, reloading, return_exceptions=True)
+        shifts.cancel()
+        await asyncio.gather(following, reloading, shifts, return_exceptions=True)
         stopping.cancel()
         await server.stop()
         for redis in (writer, reader, blocking):

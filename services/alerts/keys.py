@@ -21,6 +21,10 @@ FENCE: Final = PREFIX + "fence"
 """Counter of leaders: the next token."""
 RULES: Final = PREFIX + "rules"
 """Hash of rule names to rules as JSON: those that came over the API, which alone writes them."""
+CALENDARS: Final = PREFIX + "calendars"
+"""Hash of schedules to what is known of the calendars at their addresses, as JSON."""
+CALENDAR_TEXTS: Final = PREFIX + "calendar-texts"
+"""Hash of schedules to the last good copy of these calendars."""
 SILENCES: Final = PREFIX + "silences"
 """Hash of silence ids to silences as JSON: those that came over the API and are not over."""
 SILENCES_OVER: Final = PREFIX + "silences-over"
@@ -37,6 +41,11 @@ REPORTED: Final = PREFIX + "reported"
 def report(name: str, due_us: int) -> str:
     """String: a report as it was sent, as JSON."""
     return f"{PREFIX}report:{name}:{due_us}"
+
+
+def fetching(schedule: str) -> str:
+    """String: somebody fetches the calendar of the schedule."""
+    return f"{PREFIX}fetching:{schedule}"
 
 
 def alert(alert_id: str) -> str:

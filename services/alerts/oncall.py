@@ -145,9 +145,11 @@ class OnCall:
 class Roster:
     """Everybody and every schedule of a document. Pure: the same instant has the same answer."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, rotas: Mapping[str, Rota] | None = None) -> None:
+        """``rotas`` are the calendars of schedules that name an address, by schedule, as far as they were read."""
+        read = rotas or {}
         self.schedules: Mapping[str, OnCall] = {
-            name: _compiled(name, schedule) for name, schedule in document.schedules.items()
+            name: _compiled(name, schedule, read.get(name)) for name, schedule in document.schedules.items()
         }
         self._people: Mapping[str, Somebody] = document.people
         self._away = {
@@ -261,14 +263,14 @@ def _page(rota: Rota, timezone: str, number: int) -> tuple[tuple[int, int, str],
     return tuple(rota.shifts(number * _PAGE_US, (number + 1) * _PAGE_US, timezone))
 
 
-def _compiled(name: str, schedule: Schedule) -> OnCall:
+def _compiled(name: str, schedule: Schedule, remote: Rota | None) -> OnCall:
     zone = ZoneInfo(schedule.timezone)
     return OnCall(
         name=name,
         timezone=schedule.timezone,
         turns=tuple(_turns(name, rotation, schedule.timezone) for rotation in schedule.rotations),
         overrides=tuple((_span(override, zone), override.person) for override in schedule.overrides),
-        rota=Rota.read(schedule.calendar) if schedule.calendar is not None else None,
+        rota=Rota.read(schedule.calendar) if isinstance(schedule.calendar, str) else remote,
         otherwise=schedule.otherwise,
     )
 

@@ -19,6 +19,7 @@ from schemas.failure import NotNow
 from services import clock
 from services.alerts import delivery
 from services.alerts.alerting import Alerting
+from services.alerts.calendars import CalendarMeasures, Calendars, over_the_network
 from services.alerts.deliver import Deliverer
 from services.alerts.evaluate import Evaluator
 from services.alerts.explain.explainer import Explainer
@@ -132,6 +133,18 @@ async def run(
         Reasons(Explainer(document, kpis, TimerList(reader, Partitions(reader))), rule_measures.explanations),
     )
     runtime.background(app, "rules", evaluator.run)
+    calendars = Calendars(
+        document,
+        writer,
+        reader,
+        alerting.follow_calendars,
+        clock.now_us,
+        health,
+        fetch=over_the_network,
+        measures=CalendarMeasures(registry),
+    )
+    await calendars.begin()
+    runtime.background(app, "calendars", calendars.run, grace_s=20.0)
     timers = TimerList(reader, Partitions(reader))
     composer = Composer(document, kpis, Explainer(document, kpis, timers), Forecaster(document, kpis), timers)
     shelf = ReportShelf(writer, reader)
@@ -161,6 +174,7 @@ async def run(
         def take() -> list[str]:
             alerting.follow(changed)
             evaluator.follow(changed)
+            calendars.follow(changed)
             reporter.follow(changed)
             kpis.kept = resolutions(changed.windows_s.values())
             return [name for name in _AT_THE_START if getattr(changed, name) != getattr(document, name)]

@@ -14,6 +14,7 @@ from services import clock
 from services.cli import settings
 from services.cli.settings import AsJson, print_json
 from services.config.document import ConfigInvalid, load
+from services.config.schedule import RemoteCalendar
 
 _AHEAD_US: Final = 8 * 7 * 86_400 * SECOND_US
 """How far ahead gaps in on-call schedules are looked for."""
@@ -28,7 +29,8 @@ def check(
     """Validate a configuration as every service will read it. Exit code 1 and a line for each problem.
 
     A ${NAME} is a problem when the environment does not set NAME. So is a time in the next eight weeks at which nobody
-    is on call, by a schedule that does not say who then takes alerts. Nothing is started or changed.
+    is on call, by a schedule that does not say who then takes alerts; calendars at an address are not read for that.
+    Nothing is started or changed.
 
     \b
     Examples:
@@ -62,4 +64,6 @@ def problems(path: Path, variables: Mapping[str, str]) -> list[str]:
     except ConfigInvalid as exc:
         found += exc.problems
     now_us = clock.now_us()
-    return found + oncall.gap_problems(oncall.Roster(document), now_us, now_us + _AHEAD_US)
+    here = {name: one for name, one in document.schedules.items() if not isinstance(one.calendar, RemoteCalendar)}
+    known = document.model_copy(update={"schedules": here})
+    return found + oncall.gap_problems(oncall.Roster(known), now_us, now_us + _AHEAD_US)

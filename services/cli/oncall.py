@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import typer
@@ -10,6 +11,9 @@ from schemas.instant import from_datetime, parse_rfc3339
 from services import clock
 from services.cli import settings
 from services.cli.settings import AsJson, print_json
+from services.config.document import Document
+from services.config.rota import Rota, RotaInvalid
+from services.config.schedule import RemoteCalendar
 
 
 def oncall(
@@ -22,7 +26,8 @@ def oncall(
 ) -> None:
     """Say who is on call, until when, who is next, and where alerts go.
 
-    Reads the configuration only; nothing has to run. GET /v1/oncall answers the same.
+    Reads the configuration, and calendars at their addresses; nothing has to run. GET /v1/oncall answers the same, by
+    the last good copies of these calendars.
 
     \b
     Examples:
@@ -32,7 +37,8 @@ def oncall(
     from services.alerts import roster
     from services.alerts.oncall import Roster
 
-    found = Roster(settings.document(settings.config_file(config, settings.environment())))
+    document = settings.document(settings.config_file(config, settings.environment()))
+    found = Roster(document, asyncio.run(_remote(document, schedule)))
     if schedule is not None and schedule not in found.schedules:
         settings.fail(f"no schedule {schedule} (there is: {', '.join(found.schedules) or 'none'})")
     if not found.schedules:
@@ -47,6 +53,24 @@ def oncall(
         instead = f" (instead of {row['instead_of']})" if row["instead_of"] else ""
         until = f" until {row['until_local']}, then {row['next']['person'] or 'nobody'}" if row["until"] else ""
         typer.echo(f"{row['schedule']}: {who}{instead}{until}; alerts go to {', '.join(row['receivers']) or 'nobody'}")
+
+
+async def _remote(document: Document, only: str | None) -> dict[str, Rota]:
+    """The calendars at their addresses, as they are now."""
+    from services.alerts.calendars import over_the_network
+    from services.alerts.notify.fetch import Failed
+
+    found = {}
+    for name, schedule in document.schedules.items():
+        if isinstance(schedule.calendar, RemoteCalendar) and only in (None, name):
+            answer = await over_the_network(schedule.calendar, None, None)
+            try:
+                if isinstance(answer, Failed):
+                    settings.fail(f"the calendar of schedule {name} cannot be read: {answer.problem}")
+                found[name] = Rota(answer.body or b"")
+            except RotaInvalid as exc:
+                settings.fail(f"the calendar of schedule {name} cannot be read: {exc}")
+    return found
 
 
 def _instant(text: str) -> int:

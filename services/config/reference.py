@@ -36,7 +36,7 @@ from services.config.receiver import (
 )
 from services.config.report import ReportPlan
 from services.config.rule import Pair, Threshold
-from services.config.schedule import Away, EscalationStep, Override, Quiet, Rotation, Schedule, Somebody
+from services.config.schedule import Away, EscalationStep, Override, Quiet, RemoteCalendar, Rotation, Schedule, Somebody
 from services.config.silence import PlannedSilence
 from services.config.template import NAMES
 
@@ -428,16 +428,18 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         "rotations": ("list of rotations", "The first that is on duty counts."),
         "overrides": ("list of `{from, to, person}`", "Before everything else; the last that covers the time counts."),
         "calendar": (
-            "file",
-            (
-                "An iCalendar file. Each event is a shift, its summary the person. Before the rotations. It is read "
-                "together with this document."
-            ),
+            "file, or `{url: …}`",
+            "An iCalendar file or address whose events are shifts; see [on call](guides/on-call.md).",
         ),
         "otherwise": (
             "name",
             "The receiver for when nobody is on call. Without it, all of the schedule's people are told then.",
         ),
+    },
+    RemoteCalendar: {
+        "url": ("secret", "Where the calendar is: https, or `webcal`. Redirects are not followed."),
+        "refresh": ("duration", "How often it is read, from `1m` to `1d`."),
+        "allow_private": ("true or false", "Allows addresses in your network, and http."),
     },
     Rotation: {
         "people": ("list of names", "In the order of their turns."),
@@ -687,6 +689,7 @@ _TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
     (Somebody, "`people.<name>`"),
     (Away, "`people.<name>.away[]`"),
     (Schedule, "`schedules.<name>`"),
+    (RemoteCalendar, "`schedules.<name>.calendar`"),
     (Rotation, "`schedules.<name>.rotations[]`"),
     (Override, "`schedules.<name>.overrides[]`"),
     (Route, "`routes[]`"),

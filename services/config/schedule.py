@@ -5,12 +5,14 @@ Times of day and dates are those of the zone that stands beside them, never of t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from services.config.duration import seconds
 from services.config.rota import Rota, RotaInvalid
@@ -45,6 +47,27 @@ def _turn(text: str) -> str:
     if not _HOUR_S <= seconds(text) <= 366 * 24 * _HOUR_S or seconds(text) % 60:
         raise ValueError("a turn is from 1h to 366d")
     return text
+
+
+def _refresh(text: str) -> str:
+    if not 60 <= seconds(text) <= 24 * _HOUR_S:
+        raise ValueError("must be from 1m to 1d")
+    return text
+
+
+def _calendar_url(secret: SecretStr) -> SecretStr:
+    """``webcal`` is how calendars write https."""
+    text = re.sub(r"^webcals?://", "https://", secret.get_secret_value())
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not text.isascii() or any(c.isspace() for c in text):
+        raise ValueError("not an address such as https://host/path.ics")
+    if parts.username or parts.password:
+        raise ValueError("an address must not hold a user name or a password")
+    return SecretStr(text)
 
 
 def _wait(text: str) -> str:
@@ -133,20 +156,36 @@ class Override(_Part):
         return self
 
 
+class RemoteCalendar(_Part):
+    """An iCalendar file at an address, read anew every ``refresh``. Such addresses are secrets: who has one reads."""
+
+    url: Annotated[SecretStr, AfterValidator(_calendar_url)]
+    refresh: Annotated[str, AfterValidator(_refresh)] = "15m"
+    allow_private: bool = False
+
+    @model_validator(mode="after")
+    def _tls(self) -> RemoteCalendar:
+        if not self.url.get_secret_value().startswith("https://") and not self.allow_private:
+            raise ValueError("url: use https://; http:// is only for addresses in your network (allow_private)")
+        return self
+
+
 class Schedule(_Part):
     """Who is on call: an override before a shift of the ``calendar``, that before the first rotation on duty."""
 
     timezone: Zone
     rotations: tuple[Rotation, ...] = Field((), max_length=20)
     overrides: tuple[Override, ...] = Field((), max_length=1000)
-    calendar: str | None = None
+    calendar: str | RemoteCalendar | None = None
     otherwise: str | None = None
 
     @model_validator(mode="after")
     def _not_empty(self) -> Schedule:
         if not self.rotations and self.calendar is None:
             raise ValueError("give rotations, or a calendar (an iCalendar file)")
-        if self.calendar is not None:
+        if isinstance(self.calendar, str):
+            if "://" in self.calendar:
+                raise ValueError("calendar: an address goes into calendar: {url: …}")
             try:
                 Rota.read(self.calendar)
             except RotaInvalid as exc:
@@ -240,7 +279,7 @@ def problems(
         for number, override in enumerate(schedule.overrides):
             known(f"schedules.{name}.overrides[{number}].person", "person", override.person, people)
         known(f"schedules.{name}.otherwise", "receiver", schedule.otherwise, receivers)
-        if schedule.calendar is not None:
+        if isinstance(schedule.calendar, str):
             for who in sorted(Rota.read(schedule.calendar).names()):
                 known(f"schedules.{name}.calendar", "person", who, people)
     return found

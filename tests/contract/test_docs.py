@@ -20,6 +20,7 @@ from services import clock
 from services.alerts import measures as alerts
 from services.alerts.access import reference as access
 from services.alerts.access.measures import Refusals
+from services.alerts.calendars import CalendarMeasures
 from services.alerts.state import RUNBOOKS
 from services.config import reference as settings
 from services.config import reload
@@ -158,7 +159,7 @@ def _exported() -> set[str]:
     """The pipeline's metrics by the names that Prometheus sees."""
     names = set()
     of_alerts = (alerts.LinkMeasures, alerts.Measures, alerts.RuleMeasures, alerts.Transitions, Refusals)
-    for catalogue in (IngestMeasures, Meters, *of_alerts, reload.Measures):
+    for catalogue in (IngestMeasures, Meters, *of_alerts, CalendarMeasures, reload.Measures):
         registry = CollectorRegistry()
         catalogue(registry)
         names |= {f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()}

@@ -70,7 +70,7 @@ class Outbound:
             timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_S),
             follow_redirects=False,
             trust_env=False,
-            verify=_trusted(),
+            verify=trusted(),
             limits=httpx.Limits(max_connections=8, keepalive_expiry=30),
         )
 
@@ -82,7 +82,7 @@ class Outbound:
         target = httpx.URL(url)
         try:
             async with asyncio.timeout(CONNECT_S):
-                address = await resolved(target.host, _port(target), allow_private=self._allow_private)
+                address = await resolved(target.host, port(target), allow_private=self._allow_private)
         except PrivateAddress:
             return Refused(PRIVATE)
         except TimeoutError:
@@ -127,7 +127,7 @@ class Outbound:
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
+def trusted() -> ssl.SSLContext:
     """Whom we believe. Reading it takes long, and it is the same for every receiver."""
     return httpx.create_ssl_context(trust_env=False)
 
@@ -206,5 +206,6 @@ async def _beginning(response: httpx.Response) -> str:
     return bytes(found[:ANSWER_BYTES]).decode("utf-8", "replace")
 
 
-def _port(url: httpx.URL) -> int:
+def port(url: httpx.URL) -> int:
+    """Where to connect."""
     return url.port or (443 if url.scheme == "https" else 80)
