@@ -59,6 +59,7 @@ from services.alerts.rulebook import RuleBook
 from services.alerts.sight import Sight
 from services.alerts.silences import SilenceBook
 from services.alerts.store import RedisStore
+from services.alerts.waiting import Waiting
 from services.config.document import Document
 from services.config.environment import Environment
 from services.config.reload import Reload, Take
@@ -122,7 +123,7 @@ def build(
         silences=book,
         link_uses=LinkMeasures(registry).uses,
         memories=Memories(writer, reader),
-        sight=Sight(found),
+        sight=Sight(found, Waiting(document, found, TimerList(reader, partitions))),
         recomputes=Recomputes(writer, reader),
         forecasts=forecaster,
         composer=Composer(document, found, Explainer(document, found, promises), forecaster, promises),
@@ -168,6 +169,7 @@ def follow(app: FastAPI, document: Document) -> None:
     parts: Context = app.state.context
     parts.alerting.follow(document)
     parts.rules.follow(document)
+    parts.sight.follow(document)
     parts.composer.follow(document)
     app.state.access.follow(document)
     parts.kpis.kept = resolutions(document.windows_s.values())

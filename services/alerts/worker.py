@@ -39,6 +39,7 @@ from services.alerts.sight import Sight
 from services.alerts.silences import SilenceBook
 from services.alerts.standing import Standing
 from services.alerts.store import RedisStore, Store
+from services.alerts.waiting import Waiting
 from services.config.document import ConfigInvalid, Document
 from services.config.environment import Environment
 from services.config.reload import Reload, Take
@@ -122,7 +123,7 @@ async def run(
     evaluator = Evaluator(
         document,
         RuleBook(document, writer, reader),
-        Sight(kpis),
+        Sight(kpis, Waiting(document, kpis, TimerList(reader, Partitions(reader)))),
         store,
         Memories(writer, reader),
         alerting,
