@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from itertools import pairwise
 from typing import Final
 from urllib.parse import quote
 
-from schemas.instant import SECOND_US, to_datetime
+from schemas.instant import SECOND_US
 from schemas.state import TimerState
 from services.alerts.explain.explainer import Explainer
 from services.alerts.explain.question import Question
 from services.alerts.explain.tickets import holds
 from services.alerts.forecast.forecaster import Forecaster
 from services.alerts.forecast.outlook import Outlook
+from services.alerts.forecast.slots import local_day, midnight_s
 from services.alerts.forecast.words import WEEKDAYS, between, number
 from services.alerts.report import ask, figures, moved
-from services.alerts.report.plan import DAY_S, HOUR_US, WEEK_S, Due, Timetable
+from services.alerts.report.plan import HOUR_US, WEEK_S, Due, Timetable
 from services.alerts.report.report import (
     Ahead,
     Figure,
@@ -248,19 +251,18 @@ class _Making:
         ]
 
     async def focus(self, name: str) -> Focus:
-        """A KPI day by day."""
-        until_s = self.due.until_us // SECOND_US
+        """A KPI by the last full local days."""
         chosen = figures.statistic(name, business=self._business)
-        ends = [(DAY_S, until_s - ago * DAY_S) for ago in range(14)]
+        wall = Timetable(self.plan, self._document).wall
+        last = local_day(self.due.until_us // SECOND_US, wall)
+        dates = [last - timedelta(days=ago) for ago in range(14, 0, -1)]
+        edges = [midnight_s(day, wall) for day in (*dates, last)]
+        ends = [(end_s - begin_s, end_s) for begin_s, end_s in pairwise(edges)]
         found = await self._reader.ended([self.plan.scope], ends, self._at_us, KPIS[name])
-        days = [figures.value(one, chosen) for one in found[self.plan.scope]][::-1]
+        days = [figures.value(one, chosen) for one in found[self.plan.scope]]
         [figure] = await self.scores([name])
         unit = statistics(name)[chosen].unit
-        zone = Timetable(self.plan, self._document).zone
-        names = [
-            WEEKDAYS[to_datetime((until_s - (ago + 1) * DAY_S) * SECOND_US).astimezone(zone).weekday()]
-            for ago in reversed(range(7))
-        ]
+        names = [WEEKDAYS[day.weekday()] for day in dates[7:]]
         lines = [
             " · ".join(
                 f"{name} {'-' if day is None else figures.amount(day, unit)}"

@@ -49,7 +49,7 @@ class Timetable:
         person = document.people.get(plan.leader or "")
         name = plan.timezone or (person.timezone if person is not None else "UTC")
         self.zone = ZoneInfo(name)
-        self._wall = Hours(self.zone, (ALL_DAY,) * 7)
+        self.wall = Hours(self.zone, (ALL_DAY,) * 7)
         self._days = plan.days
         self._clock_s = plan.clock.hour * 3600 + plan.clock.minute * 60
         self.late_us = seconds(plan.late_by) * SECOND_US
@@ -87,7 +87,7 @@ class Timetable:
     def _due_us(self, day: date) -> int | None:
         if day.weekday() not in self._days or (self._open is not None and not self._open.on(day)):
             return None
-        return self._wall.instant(day, self._clock_s)
+        return self.wall.instant(day, self._clock_s)
 
     def _date(self, at_us: int) -> date:
         return to_datetime(at_us).astimezone(self.zone).date()

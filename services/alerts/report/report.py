@@ -66,7 +66,8 @@ class Win(Struct, frozen=True, kw_only=True):
 
 
 class Focus(Struct, frozen=True, kw_only=True):
-    """A KPI that the leader chose, by day: ``line`` are the last seven, oldest first, ``before`` the seven before."""
+    """A KPI that the leader chose, by full local day: ``line`` are the last seven, the oldest first, ``before`` those
+    before them."""
 
     kpi: str
     statistic: str
