@@ -15,8 +15,8 @@ from services.kpi.catalogue import KPIS
 from services.kpi.reader import KpiReader
 
 NOTHING: Final = Point(None, 0)
-_AT_ONCE: Final = 8
-"""Segments of one question: of so few the reader keeps the buckets that are over."""
+_AT_ONCE: Final = 1000
+"""Segments of one question; of a whole cut the reader keeps the buckets that are over."""
 
 
 class Window(NamedTuple):

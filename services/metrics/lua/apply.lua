@@ -5,6 +5,8 @@
 -- they are over, and for each what follows in its key and the place of what it changes by.
 local call = redis.call
 local MOST = 1000 -- values that unpack puts on Lua's stack at once
+local LATE = 8192 -- names of buckets changed after their end that are kept for readers: a minute's worth and more
+local MANY = 1000 -- a step that changes more of them is history that is loaded: readers begin anew
 -- A bucket is one packed string as long as it has at most so many bytes, or at most so many times those of what it changes
 -- by. What outgrows that becomes a hash, for good: what is written for an event must not grow with its buckets.
 local SMALL, SHARE = 512, 4
@@ -109,8 +111,12 @@ for _, change in ipairs(changes.push) do
     call('RPUSH', change[1], ARGV[change[at]])
   end
 end
+local slot, now = string.sub(KEYS[1], 1, -4), ARGV[2] + 1
+local named = #slot + 3 -- where the name of a bucket begins in its key
+local late = {}
 for _, place in ipairs(changes.add) do
   local prefix, expires = place[1], place[2]
+  local name, fresh, size = string.sub(prefix, named), {}, 0
   local version = place[3] and '@' .. string.sub(ARGV[3], 1, 12) or '' -- over, so that readers may keep it
   for at = 4, #place, 2 do
     local key, packed = prefix .. place[at], ARGV[place[at + 1]]
@@ -122,7 +128,35 @@ for _, place in ipairs(changes.add) do
     end
     if not new then
       added(key, expires, version, amounts[place[at + 1]], #packed)
+    elseif expires then
+      fresh[size + 1], fresh[size + 2] = place[at], ''
+      size = size + 2
     end
+    if place[3] then
+      late[#late + 1] = name .. place[at]
+    end
+  end
+  if size > 0 then -- listed for readers, who then need not ask for what is not there
+    local list = slot .. 'i:' .. string.sub(name, 1, -2)
+    for from = 1, size, 2 * MOST do
+      call('HSET', list, unpack(fresh, from, math.min(from + 2 * MOST - 1, size)))
+    end
+    call('EXPIREAT', list, expires)
+  end
+end
+if #late > MANY then
+  call('DEL', slot .. 'late')
+  call('HSET', KEYS[1], 'late_from', now)
+elseif #late > 0 then
+  local list, scored = slot .. 'late', {}
+  for at, name in ipairs(late) do
+    scored[2 * at - 1], scored[2 * at] = now, name
+  end
+  call('ZADD', list, unpack(scored))
+  local over = call('ZCARD', list) - LATE
+  if over > 0 then
+    local gone = call('ZPOPMIN', list, over)
+    call('HSET', KEYS[1], 'late_from', gone[#gone])
   end
 end
 for _, change in ipairs(changes.zrem) do
