@@ -31,7 +31,7 @@ from services.alerts.measures import Measures
 from services.alerts.message import Bulletin, Gathered, Message, Notice, Over, Trial
 from services.alerts.notify.channels import Channel
 from services.alerts.report.report import decoded
-from services.alerts.store import AlertStore, Claim, Member, Queue, Settlement, Store
+from services.alerts.store import Claim, Member, Queue, Settlement, Store
 
 LEASE_US: Final = 10_000_000
 """How long the messages of a worker that was killed are held. While one is sent its lease is renewed, so only a worker
@@ -71,7 +71,6 @@ class Deliverer:
         self.wake = asyncio.Event()
         self._receiver = receiver
         self._channel = channel
-        self._store: AlertStore = store
         self._queue: Queue = store
         self._measures = measures
         self._now_us = now_us
@@ -154,24 +153,23 @@ class Deliverer:
         message = claim.delivery
         if message.kind is Kind.DIGEST:
             return await self._digest(claim)
-        if await self._is_off():
+        event = codec.decode_alert(claim.body) if message.kind is Kind.ALERT else None
+        met = await self._met((event,)) if event is not None else frozenset()
+        # The alert last, so that what happened during the other look-up is seen.
+        known = await self._queue.known(message.alert_id, self._receiver)
+        if known.off == self._channel.address:
             return Settlement(_settled(message, DeliveryState.DISABLED, _OFF), unsent=True)
         if message.kind is Kind.TEST:
             return self._after(message, await self._tried(Trial(message.delivery_id, self._receiver)))
         if message.kind is Kind.REPORT:
             bulletin = Bulletin(message.delivery_id, decoded(claim.body), claim.body)
             return self._after(message, await self._tried(bulletin))
-        if message.kind is Kind.DIGEST_END:
+        if event is None:
             return self._after(message, await self._tried(Over(message.delivery_id, message.event_id)))
-        event = codec.decode_alert(claim.body)
-        told, handle = await self._queue.told(message.alert_id, self._receiver)
-        met = await self._met((event,))
-        # The alert last, so that what happened during the other look-ups is seen.
-        current = await self._store.alert(message.alert_id)
-        worth = route.worth(event, current, told=told, met=event.event_id in met)
+        worth = route.worth(event, known.alert, told=known.told, met=event.event_id in met)
         if worth is not route.Worth.SEND:
             return Settlement(_settled(message, _UNSENT[worth], None), unsent=True)
-        outcome = await self._tried(Notice(message.delivery_id, event, claim.body, handle, told))
+        outcome = await self._tried(Notice(message.delivery_id, event, claim.body, known.handle, known.told))
         return self._after(message, outcome)
 
     async def _digest(self, claim: Claim) -> Settlement:

@@ -19,6 +19,7 @@ from services.alerts.store import (
     SETTLED_KEPT_US,
     TRANSITIONS_KEPT,
     Claim,
+    Known,
     Member,
     Place,
     Settlement,
@@ -286,6 +287,11 @@ class MemoryStore:
 
     async def told(self, alert_id: str, receiver: str) -> tuple[bool, str | None]:
         return (alert_id, receiver) in self._told, self._handles.get((alert_id, receiver))
+
+    async def known(self, alert_id: str, receiver: str) -> Known:
+        told, handle = await self.told(alert_id, receiver)
+        off = self._disabled.get(receiver, {}).get("address")
+        return Known(self.alerts.get(alert_id), told, handle, off)
 
     async def next_due_us(self, receiver: str) -> int | None:
         both = [*self._due_us.items(), *self._retry_us.items()]

@@ -60,6 +60,16 @@ class Member(msgspec.Struct, frozen=True):
     handle: str | None
 
 
+class Known(msgspec.Struct, frozen=True):
+    """What must be known just before a message is sent: the alert as it stands, whether and how its receiver knows it,
+    and with which address that was switched off, if it was."""
+
+    alert: Alert | None
+    told: bool
+    handle: str | None
+    off: str | None
+
+
 class Settlement(msgspec.Struct, frozen=True):
     """How an attempt ended. ``after`` is pending again, or settled for good; ``members`` likewise, of a digest.
 
@@ -135,6 +145,9 @@ class Queue(Protocol):
 
     async def told(self, alert_id: str, receiver: str) -> tuple[bool, str | None]:
         """Whether ``receiver`` ever took, or perhaps took, a message about the alert; and the handle it gave."""
+
+    async def known(self, alert_id: str, receiver: str) -> Known:
+        """All that is to be looked up before a message about the alert is sent to ``receiver``, in one look."""
 
     async def next_due_us(self, receiver: str) -> int | None:
         """When the next message to ``receiver`` is due; ``None`` when there is none."""
@@ -426,6 +439,21 @@ class RedisStore:
             pipeline.hget(keys.handles(alert_id), receiver)
             told, handle = await pipeline.execute()
         return bool(told), handle.decode() if handle else None
+
+    async def known(self, alert_id: str, receiver: str) -> Known:
+        with away():
+            pipeline = self._reader.pipeline(transaction=False)
+            pipeline.hget(keys.alert(alert_id), "json")
+            pipeline.sismember(keys.told(alert_id), receiver)
+            pipeline.hget(keys.handles(alert_id), receiver)
+            pipeline.hget(keys.DISABLED, receiver)
+            alert, told, handle, off = await pipeline.execute()
+        return Known(
+            _alert.decode(alert) if alert else None,
+            bool(told),
+            handle.decode() if handle else None,
+            msgspec.json.decode(off)["address"] if off else None,
+        )
 
     async def next_due_us(self, receiver: str) -> int | None:
         with away():
