@@ -283,6 +283,11 @@ async def test_alerts_of_rules_about_single_agents_are_not_for_viewers(asked: As
     assert (await asked.of["viewer"].get(f"/v1/alerts/{judged.alert_id}")).status_code == 403
     assert (await asked.of["lead"].get(f"/v1/alerts/{judged.alert_id}")).status_code == 200
     assert len((await asked.of["lead"].get("/v1/alerts")).json()["alerts"]) == 2
+    what = {"match": {"agent": ["a1"]}}
+    covered = (await asked.of["viewer"].post("/v1/silences/preview", json=what)).json()["covers"]
+    assert (covered["count"], [one["alert_id"] for one in covered["alerts"]]) == (2, [ticket.alert_id])
+    shown = (await asked.of["lead"].get("/v1/board")).json()["alerts"]
+    assert {one["alert_id"] for one in (*shown["alerts"], *shown["wins"])} == {ticket.alert_id}
 
 
 async def test_agents_can_be_shown_to_viewers_by_choice(redis_db: str) -> None:

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from schemas.alert import Alert, AlertState, Severity
 from services.alerts import state as steps
+from services.alerts.access.agents import about_an_agent
 from services.alerts.access.identity import SOMEBODY, Identity
 from services.alerts.api.dependencies import Context, Parts, SeesAgents, Who
 from services.alerts.api.page import Cursor, bad_cursor
@@ -138,11 +139,6 @@ async def resolve(parts: Parts, who: Who, alert_id: AlertId, body: Resolve | Non
     """Final. What goes wrong later with the same promise is a new alert."""
     by = actor(who, body.by if body is not None else None)
     return await _acted(parts, who, alert_id, lambda found, at: steps.resolve(found, by, at))
-
-
-def about_an_agent(alert: Alert) -> bool:
-    """Whether it is of a rule that judges single agents. A ticket's own alert names who holds it, and judges nobody."""
-    return "rule" in alert.labels and "agent" in alert.labels
 
 
 def actor(who: Identity, by: str | None, *, needed: bool = False) -> str:

@@ -127,11 +127,6 @@ class Agents:
             raise self._access.lacking(self._who, self._access.agents_visible_to(), f"{what} is about single agents,")
 
 
-def per_agent(segment: str) -> bool:
-    """Whether a segment or a cut is about single agents."""
-    return any(part.partition(":")[0] == "agent" for part in segment.split(","))
-
-
 def known_parameters(request: Request) -> None:
     """Refuses query parameters that the route does not have, and says which it has: a misspelt filter must not
     quietly answer with everything."""

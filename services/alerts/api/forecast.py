@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 
 from schemas.instant import from_datetime, to_rfc3339
-from services.alerts.api.dependencies import Context, Now, Parts, SeesAgents, per_agent
+from services.alerts.access.agents import per_agent
+from services.alerts.api.dependencies import Context, Now, Parts, SeesAgents
 from services.alerts.forecast import words
 from services.alerts.forecast.forecaster import MOST_DAYS
 from services.alerts.forecast.outlook import shown, summary

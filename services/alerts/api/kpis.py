@@ -11,8 +11,9 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from schemas.instant import SECOND_US, from_datetime, to_rfc3339
+from services.alerts.access.agents import per_agent
 from services.alerts.api import why
-from services.alerts.api.dependencies import Context, Now, Parts, SeesAgents, per_agent
+from services.alerts.api.dependencies import Context, Now, Parts, SeesAgents
 from services.alerts.api.page import Cursor, begun, turned
 from services.alerts.explain.explainer import Explainer
 from services.alerts.explain.question import Question

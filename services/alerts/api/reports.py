@@ -9,7 +9,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import AwareDatetime
 
 from schemas.instant import from_datetime, to_rfc3339
-from services.alerts.api.dependencies import Now, Parts, SeesAgents, per_agent
+from services.alerts.access.agents import per_agent
+from services.alerts.api.dependencies import Now, Parts, SeesAgents
 from services.alerts.report import words
 from services.alerts.report.plan import Timetable
 from services.alerts.report.report import shown, without_people

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.instant import SECOND_US, from_datetime, to_rfc3339
 from services.alerts.access import etag
-from services.alerts.api.dependencies import Context, Now, Parts, SeesAgents, per_agent
+from services.alerts.access.agents import per_agent
+from services.alerts.api.dependencies import Context, Now, Parts, SeesAgents
 from services.alerts.phase import Memory, held_us
 from services.alerts.rehearse import MOST_DAYS, rehearse
 from services.alerts.rulebook import MOST, Changed, Entry, Expected, Origin, read

@@ -16,9 +16,10 @@ from structlog.stdlib import BoundLogger
 from schemas.alert import Alert, AlertState, Severity
 from schemas.instant import from_datetime, to_rfc3339
 from services.alerts import silence
+from services.alerts.access.agents import about_an_agent
 from services.alerts.access.identity import Identity
 from services.alerts.api.alerts import Person, actor
-from services.alerts.api.dependencies import Context, Now, Parts, Who
+from services.alerts.api.dependencies import Context, Now, Parts, SeesAgents, Who
 from services.alerts.silence import LONGEST_US, Silence, SilenceState
 from services.alerts.silences import MOST
 from services.alerts.store import place
@@ -88,7 +89,7 @@ async def silences(
 
 
 @router.post("", summary="Silence alerts", status_code=201, responses=_MANY)
-async def add(parts: Parts, now: Now, who: Who, body: NewSilence) -> dict[str, Any]:
+async def add(parts: Parts, now: Now, who: Who, agents: SeesAgents, body: NewSilence) -> dict[str, Any]:
     """In force within a second, at most 90 days long. A silenced alert is judged and shown as ever, with `silenced_by`,
     and nobody is told of it; who had heard of it hears of its end. What still stands when the silence ends is told as
     if it had fired then. `covers` are the open alerts that fit at present."""
@@ -116,23 +117,23 @@ async def add(parts: Parts, now: Now, who: Who, body: NewSilence) -> dict[str, A
         detail = f"There are {MOST} that are planned or active; end one first."
         raise Problem(409, "too-many-silences", "Too many silences", detail)
     log.info("silence_added", silence_id=made.silence_id, by=made.by, until=to_rfc3339(made.until_us))
-    return {**_shown(parts, made, at_us), "covers": _named(await _covered(parts, body.match))}
+    return {**_shown(parts, made, at_us), "covers": _named(await _covered(parts, body.match), agents)}
 
 
 @router.post("/preview", summary="Which open alerts a silence would cover")
-async def preview(parts: Parts, body: What) -> dict[str, Any]:
+async def preview(parts: Parts, agents: SeesAgents, body: What) -> dict[str, Any]:
     """Nothing is changed. The first 100, the latest begun first, and how many there are."""
-    return {"covers": _named(await _covered(parts, body.match))}
+    return {"covers": _named(await _covered(parts, body.match), agents)}
 
 
 @router.get("/{silence_id}", summary="One silence", responses={**_ANSWER, **_MISSING})
-async def one(parts: Parts, now: Now, silence_id: SilenceId) -> dict[str, Any]:
+async def one(parts: Parts, now: Now, agents: SeesAgents, silence_id: SilenceId) -> dict[str, Any]:
     """With the open alerts that it covers, or would."""
     at_us = from_datetime(now)
     found = await parts.silences.one(silence_id, at_us)
     if found is None:
         raise _no_such(silence_id)
-    return {**_shown(parts, found, at_us), "covers": _named(await _covered(parts, found.match))}
+    return {**_shown(parts, found, at_us), "covers": _named(await _covered(parts, found.match), agents)}
 
 
 @router.delete("/{silence_id}", summary="End a silence", responses={**_ANSWER, **_MISSING, **_OF_FILE})
@@ -171,10 +172,11 @@ async def _covered(parts: Context, match: Match) -> list[Alert]:
     return covered
 
 
-def _named(covered: list[Alert]) -> dict[str, Any]:
+def _named(covered: list[Alert], agents: SeesAgents) -> dict[str, Any]:
     named = [
         {"alert_id": alert.alert_id, "title": alert.title, "state": alert.state.value, "severity": alert.severity.value}
         for alert in covered[:_NAMED]
+        if agents.shown or not about_an_agent(alert)
     ]
     return {"count": len(covered), "alerts": named}
 

@@ -15,7 +15,7 @@ from schemas.alert import AlertEvent, AlertState, Severity
 from schemas.failure import NotNow
 from schemas.instant import from_datetime
 from services import clock
-from services.alerts.api.alerts import about_an_agent
+from services.alerts.access.agents import about_an_agent
 from services.alerts.api.dependencies import Context, Parts, SeesAgents, Who
 from services.alerts.api.event_stream import LIFETIME_S, RETRY_MS, EventStream, refuse_if_full
 from services.alerts.feed import BLOCK_S

@@ -13,6 +13,7 @@ from typing import Any, Final
 from schemas.alert import Alert, AlertState, Severity
 from schemas.instant import to_rfc3339
 from schemas.state import TimerState
+from services.alerts.access.agents import about_an_agent
 from services.alerts.board.scope import Scope
 from services.alerts.board.tile import tile
 from services.alerts.sight import point
@@ -130,7 +131,7 @@ class Panel:
 
     async def _standing(self, scope: Scope) -> dict[str, Any]:
         found = await self._alerts.listed(_OPEN, list(Severity), MOST_ALERTS + 1)
-        own = [alert for alert in found if scope.concerns(alert)]
+        own = [alert for alert in found if scope.concerns(alert) and not about_an_agent(alert)]
         wins = [alert for alert in own if alert.labels.get("type") == "recognition"]
         own = [alert for alert in own if alert.labels.get("type") != "recognition"]
         own.sort(key=lambda alert: (alert.state is not AlertState.FIRING, _LOUDNESS[alert.severity]))
