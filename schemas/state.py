@@ -391,7 +391,9 @@ def slot(partition: int) -> str:
 
 def position_key(partition: int) -> str:
     """Hash: ``epoch``, ``step``, ``next`` (offset), ``last`` (identity of the last record), ``clock_us``, ``life``
-    (another value with each owner), ``swept`` (the revision of the cuts in which every ticket counts)."""
+    (another value with each owner), ``swept`` (the revision of the cuts in which every ticket counts); for readers
+    ``logged`` and ``listed`` (the epoch, where :func:`late_key` and :func:`listed_key` can be relied on) and
+    ``late_from`` (the last step of which :func:`late_key` may have forgotten something)."""
     return slot(partition) + "pos"
 
 
@@ -491,6 +493,17 @@ def bucket_key(partition: int, resolution: str, start_s: int, segment: str) -> s
 def bucket_prefix(partition: int) -> str:
     """What the keys of a partition's buckets begin with."""
     return f"{slot(partition)}k:"
+
+
+def listed_key(partition: int, resolution: str, start_s: int) -> str:
+    """Hash: the segments that have, or had, a bucket of this start, as fields without a value."""
+    return f"{slot(partition)}i:{resolution}:{start_s}"
+
+
+def late_key(partition: int) -> str:
+    """Sorted set: buckets that were changed after their end, by the step that last did: what follows
+    :func:`bucket_prefix` in their keys. Some thousands of the newest."""
+    return slot(partition) + "late"
 
 
 def gauge_key(partition: int, segment: str) -> str:

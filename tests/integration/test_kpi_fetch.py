@@ -76,7 +76,7 @@ class State:
         self.held[number] = after
         if number in self.older:
             slot = layout.slot(number)
-            await self.redis.delete(f"{slot}late", *await self.redis.keys(f"{slot}i:*"))
+            await self.redis.delete(layout.late_key(number), *await self.redis.keys(f"{slot}i:*"))
 
     async def claim_as_before(self, number: int) -> None:
         """A worker of an older version takes the partition over: it lists no buckets and notes no changes."""
@@ -159,7 +159,7 @@ async def test_what_is_listed_is_all_there_is(redis: Any) -> None:
     assert len(buckets) > 100
     for key in buckets:
         resolution, start_s, segment = key.removeprefix(layout.bucket_prefix(0)).split(":", 2)
-        place = f"{layout.slot(0)}i:{resolution}:{start_s}"
+        place = layout.listed_key(0, resolution, int(start_s))
         assert await redis.hexists(place, segment), key
         assert await redis.expiretime(place) == await redis.expiretime(key)
 
