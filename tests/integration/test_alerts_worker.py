@@ -318,6 +318,29 @@ async def test_a_receiver_is_enabled_tested_and_its_dead_messages_are_sent_again
     assert (await system.http.get("/v1/deliveries", params={"state": "odd"})).status_code == 422
 
 
+async def test_a_silence_of_the_api_keeps_the_worker_quiet_until_somebody_ends_it(system: System) -> None:
+    what = {"match": {"team": ["billing"]}}
+    wish = {**what, "for": "1h", "by": "ana", "comment": "The invoice run is repeated."}
+    made = await system.http.post("/v1/silences", json=wish)
+    assert (made.status_code, made.json()["state"], made.json()["covers"]["count"]) == (201, "active", 0)
+    silence_id = made.json()["silence_id"]
+    await system.announce(announcement(SlaKind.BREACHED, team="billing"))
+    await system.announce(announcement(SlaKind.BREACHED, ticket_id="9", team="sales"))
+    alert = await system.until_alert("5158", state="firing")
+    assert alert["silenced_by"] == silence_id
+    await until(lambda: system.receiver.transitions("9") == ["breached"])
+    assert system.receiver.transitions("5158") == []
+    assert (await system.http.post("/v1/silences/preview", json=what)).json()["covers"]["count"] == 1
+    ended = await system.http.delete(f"/v1/silences/{silence_id}", params={"by": "ben"})
+    assert (ended.json()["state"], ended.json()["ended_by"] is not None) == ("ended_by_hand", True)
+    await until(lambda: system.receiver.transitions("5158") == ["silence_ended"])
+    assert "silenced_by" not in (await system.until_alert("5158", state="firing"))
+    listed = (await system.http.get("/v1/silences", params={"state": "ended_by_hand"})).json()["silences"]
+    assert [one["silence_id"] for one in listed] == [silence_id]
+    assert (await system.http.get(f"/v1/silences/{silence_id}")).json()["covers"]["count"] == 1
+    assert (await system.http.delete("/v1/silences/nothing")).status_code == 404
+
+
 async def test_what_operators_do_is_kept_and_wrong_steps_are_refused_by_name(system: System) -> None:
     await system.announce(announcement(SlaKind.WARNING))
     alert = await system.until_alert("5158", state="firing")
