@@ -26,7 +26,7 @@ from services.config.document import parse
 from services.operate.health import Health
 from services.operate.problem import PREFIX
 from services.state import client
-from tests.support.counting import Counting, created
+from tests.support.counting import Counting, created, solved
 from tests.support.issuer import URL, TestIssuer
 from tests.support.sla import announcement
 
@@ -416,6 +416,23 @@ async def test_rows_come_in_pages_that_hold_each_of_them_once(asked: Asked, redi
             if cursor is None:
                 break
         assert seen == whole["rows"]
+
+
+async def test_a_long_timeline_comes_in_pages(asked: Asked, redis_db: str) -> None:
+    redis = client.writer(redis_db)
+    counting = Counting(redis, parse(CONFIG, {}))
+    at_us = from_datetime(NOW)
+    await counting.count([created("5158", at_us), *(solved("5158", at_us + n) for n in range(1, 5))], at_us)
+    await redis.aclose()
+    path = "/v1/tickets/zendesk/5158"
+    whole = (await asked.of["viewer"].get(path)).json()
+    assert (len(whole["timeline"]), whole["next_cursor"]) == (5, None)
+    first = (await asked.of["viewer"].get(f"{path}?limit=3")).json()
+    rest = (await asked.of["viewer"].get(f"{path}?limit=3&cursor={first['next_cursor']}")).json()
+    assert first["timeline"] + rest["timeline"] == whole["timeline"]
+    assert rest["next_cursor"] is None
+    for wrong in ("x", "dGltZWxpbmUeMDA"):
+        assert problem(await asked.of["viewer"].get(f"{path}?cursor={wrong}")) == "bad-cursor"
 
 
 async def test_the_documentation_is_served_from_here_alone(asked: Asked) -> None:

@@ -7,7 +7,7 @@ the allowance, who may store it, and the ETag.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
@@ -149,7 +149,7 @@ def _static(path: str) -> bool:
     return path.startswith(("/docs", "/openapi.json"))
 
 
-def _nothing(method: str, known: dict[str, Row]) -> Problem:
+def _nothing(method: str, known: Mapping[str, Row]) -> Problem:
     if known:
         allowed = ", ".join(sorted(known))
         detail = f"This path does not take {method}. It takes: {allowed}."

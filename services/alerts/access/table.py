@@ -6,8 +6,9 @@ A request that fits no row is answered 404 or 405 by the gate, so that a route c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from fastapi import FastAPI
@@ -92,7 +93,8 @@ ROWS: Final = (
 _COMPILED: Final = [(compile_path(row.path)[0], row) for row in ROWS]
 
 
-def rows(path: str) -> dict[str, Row]:
+@lru_cache(maxsize=4096)  # pollers ask the same few paths, and fifty patterns take longer than the rest of the gate
+def rows(path: str) -> Mapping[str, Row]:
     """The rows that a path fits, by method; the first one counts where two fit. Empty: there is no such path."""
     found: dict[str, Row] = {}
     for pattern, row in _COMPILED:

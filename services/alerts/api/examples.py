@@ -150,6 +150,7 @@ ANSWERS: Final[dict[tuple[str, str], Any]] = {
                 "actor": "customer",
             }
         ],
+        "next_cursor": None,
     },
     ("GET", "/v1/alerts/stream"): (
         "event: breached\nid: 1772447400300-0\n"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from msgspec import UNSET
 
 from schemas.instant import from_datetime, to_rfc3339
 from schemas.state import Entry, Fact, Level, Mark, Mode, Timer, TimerState
 from services.alerts.api.dependencies import Context, Now, Parts
+from services.alerts.api.page import Cursor, bad_cursor, begun, turned
 from services.alerts.api.timers import about, instant, shown
 from services.operate.problem import Problem
 from services.state.tickets import StoredTicket
@@ -20,6 +22,7 @@ router = APIRouter(prefix="/v1/tickets", tags=["tickets"])
 
 SourceName = Annotated[str, Path(description="Name of a configured source.")]
 TicketId = Annotated[str, Path(max_length=200, description="The helpdesk's id of the ticket.")]
+_TIMELINE = "timeline"
 MISSING: dict[int | str, dict[str, Any]] = {
     404: {"description": "No event of such a ticket has been counted. `sources` are those that are configured."}
 }
@@ -38,13 +41,21 @@ async def stored(parts: Context, source: str, ticket_id: str) -> StoredTicket:
 
 
 @router.get("/{source}/{ticket_id}", summary="One ticket: state, timers and timeline", responses=MISSING)
-async def ticket(parts: Parts, now: Now, source: SourceName, ticket_id: TicketId) -> dict[str, Any]:
+async def ticket(
+    parts: Parts,
+    now: Now,
+    source: SourceName,
+    ticket_id: TicketId,
+    limit: Annotated[int, Query(ge=1, le=5000, description="Events of the timeline on a page.")] = 1000,
+    cursor: Cursor = None,
+) -> dict[str, Any]:
     """The timeline has every event that was counted, in the order in which they happened; message texts are never
-    kept. `announced` is what was last said about a timer."""
+    kept. `announced` is what was last said about a timer. `next_cursor` goes on with the timeline."""
     found = await stored(parts, source, ticket_id)
     at_us = from_datetime(now)
     entry = found.entry
     folded = entry.ticket
+    told, more = _page(found.facts, limit, cursor)
     return {
         "as_of": to_rfc3339(at_us),
         **about(parts, folded),
@@ -65,8 +76,19 @@ async def ticket(parts: Parts, now: Now, source: SourceName, ticket_id: TicketId
             {**shown(timer, _state(entry, timer), at_us), "announced": _announced(entry, timer)}
             for timer in folded.timers
         ],
-        "timeline": [_told(fact) for fact in found.facts],
+        "timeline": [_told(fact) for fact in told],
+        "next_cursor": more,
     }
+
+
+def _page(facts: Sequence[Fact], limit: int, cursor: str | None) -> tuple[list[Fact], str | None]:
+    after, begin = begun(cursor, _TIMELINE), 0
+    if after:
+        ids = [fact.event_id.hex() for fact in facts]
+        if after not in ids:
+            raise bad_cursor()
+        begin = ids.index(after) + 1
+    return turned(facts[begin:], limit, _TIMELINE, lambda fact: fact.event_id.hex())
 
 
 def _mark(mark: Mark | None) -> dict[str, Any] | None:
