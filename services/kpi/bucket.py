@@ -15,8 +15,6 @@ BUSINESS_CELL: Final = "y"
 _WITHOUT_SKETCH: Final = frozenset(cell.value for cell in STAYS.values())
 _AMOUNTS: Final = frozenset(cell.value for cell in AMOUNTS)
 _KINDS: Final = CALENDAR_CELL + BUSINESS_CELL
-VERSION: Final = b"@"
-"""The field of a bucket that was changed after its end: another value with every such change, no counter."""
 
 Fields = dict[str, int]
 
