@@ -99,8 +99,8 @@ class Api(_Part):
     """The query API: who besides ``api_tokens`` may ask, who sees single agents, and how much each may ask."""
 
     agents_visible_to: Role = Role.LEAD
-    requests_per_minute: int = Field(12_000, ge=1, le=10_000_000)
-    burst: int = Field(2_000, ge=1, le=1_000_000)
+    requests_per_minute: int = Field(30_000, ge=1, le=10_000_000)
+    burst: int = Field(5_000, ge=1, le=1_000_000)
     streams: int = Field(50, ge=1, le=10_000)
     oidc: Oidc | None = None
 

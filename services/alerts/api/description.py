@@ -33,8 +33,8 @@ _SECURITY: Final = (
     "One of `api_tokens`, or an access token of the configured issuer. Where neither is configured, none."
 )
 _LIMIT: Final = {
-    "RateLimit-Policy": ("The allowance: `q` requests at once, back within `w` seconds.", '"default";q=2000;w=10'),
-    "RateLimit": ("What is left of it: `r` requests now, all of them in `t` seconds.", '"default";r=1998;t=1'),
+    "RateLimit-Policy": ("The allowance: `q` requests at once, back within `w` seconds.", '"default";q=5000;w=10'),
+    "RateLimit": ("What is left of it: `r` requests now, all of them in `t` seconds.", '"default";r=4998;t=1'),
 }
 _WAIT: Final = {"Retry-After": ("Seconds until the same request may work.", "2")}
 _CHALLENGE: Final = {"WWW-Authenticate": ("How to ask (RFC 6750).", 'Bearer realm="deskpulse"')}
@@ -60,7 +60,7 @@ _PROBLEMS: Final[dict[str, tuple[str, str, str]]] = {
     "429": (
         "too-many-requests",
         "Too many requests",
-        "At most 12000 requests a minute, 2000 at once. Come again in 1 s.",
+        "At most 30000 requests a minute, 5000 at once. Come again in 1 s.",
     ),
     "503": ("unavailable", "Unavailable", "Redis does not answer."),
 }
