@@ -32,14 +32,13 @@ class Window(NamedTuple):
 class Sight:
     """Reads through a :class:`KpiReader`. Calls may raise ``NotNow``."""
 
-    def __init__(self, reader: KpiReader, waiting: Waiting | None = None) -> None:
+    def __init__(self, reader: KpiReader, waiting: Waiting) -> None:
         self._reader = reader
         self._waiting = waiting
 
     def follow(self, document: Document) -> None:
         """Promises and links are those of ``document`` from now on."""
-        if self._waiting is not None:
-            self._waiting.follow(document)
+        self._waiting.follow(document)
 
     async def segments(self, rule: Rule) -> list[str]:
         """Every value of the rule's cut that has counted anything, or its one segment."""
@@ -49,7 +48,7 @@ class Sight:
 
     async def seen(self, rule: Rule, segments: Sequence[str], at_us: int) -> Mapping[str, Any]:
         """What :func:`judging.judged` is to judge ``segments`` by, as of the present."""
-        if isinstance(rule, PredictedBreach) and self._waiting is not None:
+        if isinstance(rule, PredictedBreach):
             return await self._waiting.present(rule, segments, at_us)
         needs, base_s = judging.needs(rule), judging.looked_at_s(rule, at_us // SECOND_US)
         return await self.points(rule, judging.looked_at(rule, segments), needs, base_s, at_us)
@@ -58,7 +57,7 @@ class Sight:
         self, rule: Rule, segments: Sequence[str], instants: Sequence[int], at_us: int
     ) -> Mapping[int, Mapping[str, Any]]:
         """The same as of each of ``instants``, in seconds since the epoch."""
-        if isinstance(rule, PredictedBreach) and self._waiting is not None:
+        if isinstance(rule, PredictedBreach):
             return await self._waiting.past(rule, segments, instants, at_us)
         needs, wanted = judging.needs(rule), judging.looked_at(rule, segments)
         ends = {at_s: _windows(needs, judging.looked_at_s(rule, at_s)) for at_s in instants}

@@ -32,6 +32,7 @@ from services.alerts.rehearse import rehearse
 from services.alerts.rulebook import RuleBook
 from services.alerts.sight import Sight
 from services.alerts.store import RedisStore
+from services.alerts.waiting import Waiting
 from services.cli.app import app as cli
 from services.config.document import Document, parse
 from services.config.rule import Rule
@@ -106,6 +107,9 @@ class World:
         self.store = RedisStore(writer, reader)
         self.health = Health()
 
+    def waiting(self, kpis: KpiReader) -> Waiting:
+        return Waiting(self.document, kpis, TimerList(self.reader, Partitions(self.reader)))
+
     def worker(self, writer: Any = None) -> tuple[Evaluator, Lead]:
         mine = writer if writer is not None else self.writer
         kpis = KpiReader(self.reader, Partitions(self.reader), resolutions(self.document.windows_s.values()))
@@ -115,7 +119,7 @@ class World:
         evaluator = Evaluator(
             self.document,
             RuleBook(self.document, mine, self.reader),
-            Sight(kpis),
+            Sight(kpis, self.waiting(kpis)),
             store,
             Memories(mine, self.reader),
             alerting,
@@ -359,7 +363,8 @@ async def test_a_rule_is_tried_on_the_past_and_stores_nothing(world: World) -> N
     await world.tickets("billing", 9)
     await world.tickets("sales", 2)
     before = await world.writer.dbsize()
-    sight = Sight(KpiReader(world.reader, Partitions(world.reader), resolutions(world.document.windows_s.values())))
+    kpis = KpiReader(world.reader, Partitions(world.reader), resolutions(world.document.windows_s.values()))
+    sight = Sight(kpis, world.waiting(kpis))
     found = await rehearse(busy(), world.document.segments, sight, 1, START_US)
     assert found.step_s == 300
     assert [(spell.segment, spell.value) for spell in found.spells] == [("team:billing", 8), ("team:billing", 9)]

@@ -25,6 +25,7 @@ from services.alerts.memories import Memories
 from services.alerts.rulebook import RuleBook
 from services.alerts.sight import Sight
 from services.alerts.store import RedisStore
+from services.alerts.waiting import Waiting
 from services.config.document import parse
 from services.kpi.reader import KpiReader
 from services.kpi.window import resolutions
@@ -90,7 +91,7 @@ class Desk:
         evaluator = Evaluator(
             DOCUMENT,
             RuleBook(DOCUMENT, self.writer, self.reader),
-            Sight(self.kpis),
+            Sight(self.kpis, Waiting(DOCUMENT, self.kpis, TimerList(self.reader, Partitions(self.reader)))),
             self.store,
             Memories(self.writer, self.reader),
             Alerting(self.store, DOCUMENT, lambda: to_datetime(NOW_US), lambda event: None),
