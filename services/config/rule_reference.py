@@ -130,7 +130,7 @@ OWN: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         "estimate": (
             "`queue`, `history`",
             (
-                "From the work ahead, done in the order due: what cannot be kept. Or from how long such waits usually "
+                "From the work ahead, done in the order due. Or from how long such waits usually "
                 "last, at the present pace: what will not be kept the way the team works."
             ),
         ),

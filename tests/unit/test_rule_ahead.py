@@ -111,7 +111,7 @@ def test_a_prediction_fires_when_it_is_sure_and_says_what_would_help() -> None:
     assert verdict.title == "First answers will be late: team billing"
     assert verdict.said.startswith("At the pace of the last 2 h, 24 (")
     assert ") of 40 first answers of team billing due before 18:00 UTC will be late." in verdict.said
-    assert verdict.said.endswith("keeping all of them needs 24 more an hour than the 16 of now.")
+    assert verdict.said.endswith("Keeping all of them, in the order due, needs 24 more an hour than the 16 of now.")
     assert verdict.value == pytest.approx(24, abs=1)
     assert verdict.baseline == 5
     assert len(verdict.evidence) == 5

@@ -60,7 +60,7 @@ def _said(rule: PredictedBreach, segment: str, queue: Queue, found: Estimate) ->
     )
     if rule.estimate == "queue" and found.needed * 3600 >= 0.5 and round(found.expected):
         said += (
-            f" That is so even when they are done in the order due; keeping all of them needs "
+            f" Keeping all of them, in the order due, needs "
             f"{max(1, round(found.needed * 3600))} more an hour than the {hour:.0f} of now."
         )
     warned = sum(wait.warned for wait in found.waits)

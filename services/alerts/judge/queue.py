@@ -3,8 +3,8 @@
 Two estimates of the probability that a promise is broken. Both look only at the present and the past:
 
 ``by_queue``    Work is done in the order in which it is due, at the pace of the last hours. A promise is broken when
-                less is done in its remaining time than lies ahead of it. No other order keeps more of them in time, so
-                this is what cannot be kept, whatever people do next.
+                less is done in its remaining time than lies ahead of it. Where any order keeps all promises this one
+                does (Jackson 1955): when it says that some will be late, some will be, in whatever order.
 ``by_history``  Waits end as such waits usually end: the chance to end at an age, given that it has come so far
                 (Nelson and Aalen's cumulative hazard, with what is still open as censored), times how much faster or
                 slower waits end now than the same waits usually would.
