@@ -17,7 +17,7 @@ from typing import Final
 
 from zstandard import (
     FORMAT_ZSTD1_MAGICLESS,
-    STRATEGY_DFAST,
+    STRATEGY_FAST,
     ZstdCompressionDict,
     ZstdCompressionParameters,
     ZstdCompressor,
@@ -35,8 +35,8 @@ _PARAMETERS: Final = ZstdCompressionParameters(
     hash_log=12,
     search_log=1,
     min_match=4,
-    target_length=1,
-    strategy=STRATEGY_DFAST,
+    target_length=0,
+    strategy=STRATEGY_FAST,
     format=_FORM,
     write_content_size=True,
     write_checksum=False,

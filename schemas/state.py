@@ -3,7 +3,7 @@
 One writer: the metrics worker that owns the partition. Readers: the query API and the exporter. Records are
 MessagePack arrays in a short form (:mod:`schemas.compact`); a field is only ever appended, with a default, so an old
 worker's bytes decode. Anything else about the form of a record raises :data:`FORM`; older forms are read for ever,
-and written anew when the ticket changes.
+and written anew when the ticket changes. No record can be part of a cycle, so the collector need not look at them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Order = tuple[int, int, bytes]
 """``(occurred_at in µs, sequence, event_id)``: the order in which a ticket's facts are folded."""
 
 
-class Who(Struct, frozen=True, array_like=True):
+class Who(Struct, frozen=True, array_like=True, gc=False):
     """The attributes that segments are made of, as they were at one instant."""
 
     channel: str | None = None
@@ -40,6 +40,7 @@ class Who(Struct, frozen=True, array_like=True):
 class Stated(
     Struct,
     frozen=True,
+    gc=False,
     omit_defaults=True,
     rename={
         "status": "s",
@@ -71,7 +72,7 @@ class Stated(
     created_us: int | UnsetType = UNSET
 
 
-class Fact(Struct, frozen=True, array_like=True):
+class Fact(Struct, frozen=True, array_like=True, gc=False):
     """A TicketEvent reduced to what the fold needs. ``event_id`` is the 16 bytes of the UUID.
 
     ``by`` is the agent who acted, where a KPI asks who did. ``amount`` is a CES answer (1 to 7), an NPS answer (0 to
@@ -105,7 +106,7 @@ class Fact(Struct, frozen=True, array_like=True):
         return (self.at_us, self.sequence, self.event_id)
 
 
-class Mark(Struct, frozen=True, array_like=True):
+class Mark(Struct, frozen=True, array_like=True, gc=False):
     """A moment that KPIs count, with the durations up to it in milliseconds of both clocks where they apply."""
 
     at_us: int
@@ -114,7 +115,7 @@ class Mark(Struct, frozen=True, array_like=True):
     business_ms: int | None = None
 
 
-class Rated(Struct, frozen=True, array_like=True):
+class Rated(Struct, frozen=True, array_like=True, gc=False):
     """The customer's standing CSAT answer."""
 
     at_us: int
@@ -122,7 +123,7 @@ class Rated(Struct, frozen=True, array_like=True):
     positive: bool
 
 
-class Answered(Struct, frozen=True, array_like=True):
+class Answered(Struct, frozen=True, array_like=True, gc=False):
     """The customer's standing answer on a scale, in millionths."""
 
     at_us: int
@@ -130,7 +131,7 @@ class Answered(Struct, frozen=True, array_like=True):
     amount: int
 
 
-class Effort(Struct, frozen=True, array_like=True):
+class Effort(Struct, frozen=True, array_like=True, gc=False):
     """What a ticket had taken by its most recent solve. ``bot``: a bot had written to the customer. ``spent_us``: as
     :attr:`Ticket.spent_us`."""
 
@@ -156,7 +157,7 @@ class Mode(StrEnum):
     MET = "met"
 
 
-class Timer(Struct, frozen=True, array_like=True):
+class Timer(Struct, frozen=True, array_like=True, gc=False):
     """One SLA timer instance. ``elapsed_us`` is settled up to ``since_us``, the start of the present mode.
 
     ``due_us`` is the earliest instant at which the target is used up, ``breach_after_us`` the latest instant at
@@ -188,7 +189,7 @@ class Level(StrEnum):
     LATE = "late"
 
 
-class Notice(Struct, frozen=True, array_like=True):
+class Notice(Struct, frozen=True, array_like=True, gc=False):
     """The last word sent about a timer instance: the other half of exactly-once announcements."""
 
     metric: SlaMetric
@@ -202,21 +203,21 @@ class Notice(Struct, frozen=True, array_like=True):
     breached_us: int | None = None
 
 
-class Cycle(Struct, frozen=True, array_like=True):
+class Cycle(Struct, frozen=True, array_like=True, gc=False):
     """What repeats on a ticket: how many instances there have been, and since when the last one runs, if it does."""
 
     number: int = 0
     since_us: int | None = None
 
 
-class Recomputed(Struct, frozen=True, array_like=True):
+class Recomputed(Struct, frozen=True, array_like=True, gc=False):
     """A ticket's promises were made anew on request at ``at_us``; ``timers`` are those that stood before."""
 
     at_us: int
     timers: tuple[Timer, ...] = ()
 
 
-class Ticket(Struct, array_like=True):
+class Ticket(Struct, array_like=True, gc=False):
     """A ticket: the fold of its facts. ``last`` is the order of the newest fact in it; ``withdrawn`` are ids of
     messages that turned out never to have been public.
 
@@ -296,7 +297,7 @@ FORM: Final = 1
 timers in one list for each state."""
 
 
-class Entry(Struct, frozen=True, array_like=True):
+class Entry(Struct, frozen=True, array_like=True, gc=False):
     """The stored value: the fold, what has been announced of it, and the facts that came last.
 
     ``newest`` are facts as :func:`with_facts` packs them; those before them are in the list at :func:`facts_key`.
@@ -322,10 +323,8 @@ _some_facts: Final = msgspec.msgpack.Decoder(tuple[Fact, ...])
 _one_fact: Final = msgspec.msgpack.Decoder(Fact)
 _STORED: Final = Fact.__struct_fields__.index("heard_us")
 _REQUIRED: Final = Fact.__struct_fields__.index("stated")
+_USUAL: Final = Fact.__struct_fields__.index("tags_added")
 _DEFAULTS: Final = structs.astuple(Fact(0, 0, b"", Kind.CREATED))
-_PLAIN: Final = Fact.__struct_fields__.index("tags_added")
-"""From here on most facts are as by default."""
-_PLAIN_DEFAULTS: Final = _DEFAULTS[_PLAIN:_STORED]
 _HEAD: Final = 5
 _HEAD_OF: Final = b"\xdd"
 _WAS_GONE_US: Final = 16
@@ -378,7 +377,9 @@ def unpack_facts(listed: Iterable[bytes], packed: bytes = b"") -> list[Fact]:
 def _packed(fact: Fact) -> bytes:
     """Of a fact, what is as by default at its end is left out: there are very many."""
     values = structs.astuple(fact)
-    end = _PLAIN if values[_PLAIN:_STORED] == _PLAIN_DEFAULTS else _STORED
+    end = _USUAL
+    if values[_USUAL:_STORED] != _DEFAULTS[_USUAL:_STORED]:
+        end = _STORED
     while end > _REQUIRED and values[end - 1] == _DEFAULTS[end - 1]:
         end -= 1
     return _encoder.encode(values[:end])
