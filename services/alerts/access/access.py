@@ -49,7 +49,6 @@ class Access:
         self.protected = protected(document.api_tokens, api)
         self._tokens = Tokens(document.api_tokens)
         self._agents = api.agents_visible_to
-        self.streams = api.streams
         self.buckets.follow(api.requests_per_minute, api.burst)
         if api.oidc is None:
             self._issuer = None

@@ -19,7 +19,7 @@ class Tokens:
             (
                 _digest(token.token.get_secret_value()),
                 Identity(
-                    key=f"token {token.name or number}",
+                    key=f"token {token.name}" if token.name is not None else f"unnamed token {number}",
                     name=token.name,
                     role=token.role,
                     proof=Proof.TOKEN,
