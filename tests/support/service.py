@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support.wait import until
@@ -15,13 +15,19 @@ from tests.support.wait import until
 class Service:
     """``deskpulse NAME``, from the start until :meth:`stop` or :meth:`kill`."""
 
-    def __init__(self, name: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        log: Path,
+        program: Sequence[str] = ("-m", "services.cli"),
+    ) -> None:
         self.name = name
         self._log = log
         with log.open("ab") as sink:
             self._begins = sink.tell()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "services.cli", name],
+                [sys.executable, *program, name],
                 env={**os.environ, **environment},
                 stdout=sink,
                 stderr=sink,
