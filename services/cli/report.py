@@ -69,6 +69,7 @@ async def _found(url: str, document: Document, plan: ReportPlan, due: Due, at_us
     from services.alerts.explain.explainer import Explainer
     from services.alerts.forecast.forecaster import Forecaster
     from services.alerts.report.composer import Composer
+    from services.alerts.report.plan import TOLD_US
     from services.alerts.report.shelf import ReportShelf
     from services.kpi.reader import KpiReader
     from services.kpi.window import resolutions
@@ -81,6 +82,8 @@ async def _found(url: str, document: Document, plan: ReportPlan, due: Due, at_us
         kept = await ReportShelf(redis, redis).kept(plan.name, due.at_us)
         if kept is not None:
             return kept
+        if at_us - due.since_us > TOLD_US:
+            settings.fail(f"{plan.name}: not sent then, and too long ago to be made; hours are kept for 35 days")
         partitions = Partitions(redis)
         reader, timers = (
             KpiReader(redis, partitions, resolutions(document.windows_s.values())),

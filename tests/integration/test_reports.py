@@ -322,6 +322,9 @@ async def test_reports_and_forecasts_are_answered_over_the_api(office: Office) -
         assert text.headers["content-type"].startswith("text/markdown")
         assert text.text.startswith("# Digest of all tickets")
         assert (await http.get("/v1/reports/evening")).status_code == 404
+        old = await http.get("/v1/reports/morning", params={"at": to_datetime(NOW_US - 1000 * HOUR_US).isoformat()})
+        assert old.status_code == 404
+        assert "too long ago" in old.json()["detail"]
         week = (await http.get("/v1/forecast", params={"segment": "team:billing"})).json()
         assert week["method"] == "profile"
         assert len(week["days"]) == 7

@@ -12,7 +12,7 @@ from schemas.instant import from_datetime, to_rfc3339
 from services.alerts.access.agents import per_agent
 from services.alerts.api.dependencies import Now, Parts, SeesAgents
 from services.alerts.report import words
-from services.alerts.report.plan import Timetable
+from services.alerts.report.plan import TOLD_US, Timetable
 from services.alerts.report.report import shown, without_people
 from services.config.document import Document
 from services.config.report import ReportPlan
@@ -75,6 +75,9 @@ async def report(
     if due is None:
         raise Problem(404, "no-such-report", "No such report", f"No report '{name}' was due in the two months before.")
     kept = await parts.reports.kept(name, due.at_us)
+    if kept is None and at_us - due.since_us > TOLD_US:
+        said = f"Report '{name}' of then was not sent, and is too long ago to be made: hours are kept for 35 days."
+        raise Problem(404, "no-such-report", "No such report", said)
     found = kept or await parts.composer.made(plan, due, at_us, people=agents.shown)
     if not agents.shown:
         found = without_people(found)

@@ -18,6 +18,8 @@ from services.fold.hours import ALL_DAY, Hours
 HOUR_US: Final = 3600 * SECOND_US
 DAY_S: Final = 86_400
 WEEK_S: Final = 7 * DAY_S
+TOLD_US: Final = 34 * DAY_S * SECOND_US
+"""A period that began longer ago is not made any more: its hours are not kept for sure."""
 _FURTHEST_DAYS: Final = 60
 """A calendar that is closed for longer closes the report too."""
 
