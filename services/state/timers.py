@@ -31,6 +31,8 @@ LOOKS: Final = 5000
 """How many timers of a partition are looked at in one call, where most of them are not asked for: Redis does nothing
 else meanwhile."""
 
+_SPARE: Final = 8
+
 LISTED_AS: Final = {
     TimerState.RUNNING: (TimerState.RUNNING, TimerState.AT_RISK),
     TimerState.AT_RISK: (TimerState.AT_RISK,),
@@ -93,21 +95,23 @@ class TimerList:
         lists = _lists(states, metric, team)
         waiting = dict.fromkeys(await self._partitions.known(), after)
         found: list[tuple[Place, int]] = []
+        most = _SPARE + (limit + 1) // max(1, len(waiting))  # at first as if all had as many of them
         while waiting:
             pipeline = self._redis.pipeline(transaction=False)
             for number, begins in waiting.items():
                 keys = [timers_key(number, name) for name, _, _ in lists]
-                arguments = [limit + 1, LOOKS, *(begins or ("", "", "")), *(part for row in lists for part in row)]
+                arguments = [most, LOOKS, *(begins or ("", "", "")), *(part for row in lists for part in row)]
                 await self._next(keys=keys, args=arguments, client=pipeline)
             with away():
                 answers = await pipeline.execute()
             for number, answer in zip(list(waiting), answers, strict=True):
                 reached, *rows = (_row(answer[at : at + 3]) for at in range(0, len(answer), 3))
                 found += [(row, number) for row in rows if row is not None]
-                if reached is None or len(rows) > limit:
+                if reached is None:
                     del waiting[number]
                 else:
                     waiting[number] = reached
+            most = limit + 1
             found.sort()
             del found[limit + 1 :]
             if len(found) > limit:  # what is behind all of these is not asked for

@@ -46,7 +46,7 @@ local lists = {}
 for number, key in ipairs(KEYS) do
   local at = 3 + 3 * number
   local list = {key = key, name = ARGV[at], has = ARGV[at + 1], ends = ARGV[at + 2], rows = {}, at = 1, rank = 0}
-  list.chunk = most
+  list.chunk = most + 1
   if from_score then
     list.rank = redis.call('ZCOUNT', key, '-inf', '(' .. from)
   end
