@@ -54,6 +54,8 @@ class Fetch:
         Returns what cannot be kept, summed over the partitions: buckets that are not over, and what is too much.
         """
         segments = list(group.segments)
+        if not segments:
+            return {}
         chunks = [segments[at : at + _CHUNK] for at in range(0, len(segments), _CHUNK)]
         names = [f"{name}:{start_s}:" for name, start_s in places]
         wanted = [[list(want.fields), list(want.beginnings)] for want in (wants.counted, wants.standing)]

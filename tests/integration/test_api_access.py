@@ -418,6 +418,15 @@ async def test_rows_come_in_pages_that_hold_each_of_them_once(asked: Asked, redi
         assert seen == whole["rows"]
 
 
+async def test_there_are_no_rows_before_the_first_ticket_was_counted(asked: Asked, redis_db: str) -> None:
+    redis = client.writer(redis_db)
+    await Counting(redis, parse(CONFIG, {})).count([], from_datetime(NOW))  # the partitions are owned, and empty
+    await redis.aclose()
+    for more in ("", "&compare=1h"):
+        answer = await asked.of["viewer"].get(f"/v1/kpis/tickets_created?by=team{more}")
+        assert (answer.status_code, answer.json()["rows"]) == (200, [])
+
+
 async def test_a_long_timeline_comes_in_pages(asked: Asked, redis_db: str) -> None:
     redis = client.writer(redis_db)
     counting = Counting(redis, parse(CONFIG, {}))
