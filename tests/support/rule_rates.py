@@ -1,6 +1,7 @@
 """How often each kind of rule finds a planted problem, and how often it cries for nothing: seeded simulated months.
 
-python -m tests.support.rule_rates [MONTHS]      prints the table of docs/guides/write-a-rule.md
+python -m tests.support.rule_rates [MONTHS]           prints the table of docs/guides/write-a-rule.md
+python -m tests.support.rule_rates [MONTHS] --write   puts it there
 
 A month is 28 days. For every kind so many months with one planted problem at a random time and as many without, each
 with its own seed and with the weeks before it that the rule looks back at. The rules are judged and their alerts lived
@@ -11,125 +12,35 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from statistics import median
+from pathlib import Path
 from typing import Final
 
-from schemas.instant import SECOND_US
-from services.alerts.judge import judging
-from services.alerts.judge.verdict import Need, Point
-from services.alerts.phase import Memory, advance, is_open
-from services.config.rule import Rule
+from services.alerts.judge.verdict import Point
+from tests.support import rule_ahead
+from tests.support.rule_world import (
+    DAY_S,
+    HOUR_S,
+    MONTH_S,
+    SEED,
+    START_S,
+    WEEK_S,
+    Case,
+    Rates,
+    See,
+    World,
+    hourly,
+    poisson,
+    rates,
+    spells,
+    working_hour,
+)
 from tests.support.rules import rule
 
-SEED: Final = 20_260_302
-DAY_S: Final = 86_400
-HOUR_S: Final = 3600
-WEEK_S: Final = 7 * DAY_S
-MONTH_S: Final = 28 * DAY_S
-START_S: Final = 1_767_571_200
-"""A Monday, 00:00 UTC."""
-
-See = Callable[[int, int], Point]
-"""The point of the window of that length that ended at that second."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What a simulated rule sees, and when something was wrong: ``[bad_s, over_s)``, or never."""
-
-    see: See
-    bad_s: int | None
-    over_s: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A rule in a world. ``grace_s`` is how soon after the beginning of the problem it is found in time."""
-
-    name: str
-    problem: str
-    rule: Rule
-    every_s: int
-    grace_s: int
-    world: Callable[[random.Random, bool], World]
-    span_s: int = MONTH_S
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """What came out. ``false_alarms`` is per month without a problem."""
-
-    months: int
-    found: float
-    delay_s: float | None
-    false_alarms: float
-    false_beside: int
-    """Alerts in the months with a problem that neither overlap it nor follow it closely."""
-
-
-def spells(of: Rule, see: See, start_s: int, end_s: int, every_s: int) -> list[tuple[int, int]]:
-    """When its alert was open, as seen every ``every_s``."""
-    memory, alert, found = Memory(), None, []
-    needs: list[Need] = judging.needs(of)
-    for at_s in range(start_s, end_s, every_s):
-        base_s = judging.looked_at_s(of, at_s)
-        points = [see(need.window_s, base_s - need.ago_s) for need in needs]
-        verdict = judging.judge(of, "all", points, firing=is_open(alert))
-        done = advance(of, "all", memory, alert, verdict, at_s * SECOND_US)
-        memory = done.memory
-        if done.step is not None:
-            alert = done.step.after
-            if is_open(alert):
-                found.append((at_s, end_s))
-            else:
-                found[-1] = (found[-1][0], at_s)
-    return found
-
-
-def rates(case: Case, months: int, seed: int = SEED) -> Rates:
-    """``months`` with the problem and as many without."""
-    delays, alarms, beside = [], 0, 0
-    for number in range(months):
-        for planted in (False, True):
-            dice = random.Random(f"{seed}:{case.name}:{number}:{planted}")
-            world = case.world(dice, planted)
-            opened = spells(case.rule, world.see, START_S, START_S + case.span_s, case.every_s)
-            if world.bad_s is None or world.over_s is None:
-                alarms += len(opened)
-                continue
-            in_time = [at for at, _ in opened if world.bad_s <= at <= world.bad_s + case.grace_s]
-            delays += [in_time[0] - world.bad_s] if in_time else []
-            beside += sum(end <= world.bad_s or at > world.over_s + case.grace_s for at, end in opened)
-    months_s = months * case.span_s / MONTH_S
-    return Rates(months, len(delays) / months, median(delays) if delays else None, alarms / months_s, beside)
-
-
-def poisson(dice: random.Random, mean: float) -> int:
-    """A count: Knuth's product for small means, the normal distribution for large ones."""
-    if mean > 60:
-        return max(0, round(dice.gauss(mean, math.sqrt(mean))))
-    bound, product, count = math.exp(-mean), dice.random(), 0
-    while product > bound:
-        product *= dice.random()
-        count += 1
-    return count
-
-
-def hourly(at_s: int) -> float:
-    """The share of a support team's mean traffic at this hour: busy on working days from 8 to 18, quiet at night."""
-    day, hour = (at_s - START_S) // DAY_S % 7, (at_s - START_S) % DAY_S / HOUR_S
-    curve = 0.15 + 2.2 * math.exp(-(((hour - 13) / 4.2) ** 2))
-    return curve * (0.35 if day >= 5 else 1.0)
-
-
-def working_hour(dice: random.Random) -> int:
-    """A start of a problem: on a working day of the month, between 8 and 14 o'clock."""
-    day = dice.choice([day for day in range(2, 26) if day % 7 < 5])
-    return START_S + day * DAY_S + dice.randrange(8, 14) * HOUR_S
+GUIDE: Final = Path(__file__).parents[2] / "docs/guides/write-a-rule.md"
 
 
 class Counts:
@@ -317,6 +228,30 @@ CASES: Final = (
         WEEK_S,
         ratings,
     ),
+    Case(
+        "predicted_breach",
+        "half of the agents away for 6 h; tickets are taken in the order due",
+        rule_ahead.PREDICTED["queue"],
+        900,
+        8 * HOUR_S,
+        partial(rule_ahead.overload, rule_ahead.PREDICTED["queue"], 1.0, rule_ahead.MEAN),
+    ),
+    Case(
+        "predicted_breach",
+        "the same, taken in any order; `estimate: history`",
+        rule_ahead.PREDICTED["history"],
+        1800,
+        8 * HOUR_S,
+        partial(rule_ahead.overload, rule_ahead.PREDICTED["history"], 0.0, rule_ahead.MEAN),
+    ),
+    Case(
+        "topic",
+        "one tag of 60 has three times its share for a week, 30 % reopened in place of 8 %",
+        rule_ahead.TOPIC,
+        DAY_S,
+        WEEK_S,
+        partial(rule_ahead.grows, rule_ahead.TOPIC),
+    ),
 )
 OUTLIER: Final = Case("trend, one day at 30 %", "none", _QA, DAY_S, 0, outlier)
 WALK: Final = Case("trend, random walk", "none", _QA, DAY_S, 0, walk, TWO_YEARS_S)
@@ -327,7 +262,7 @@ def alarms(case: Case, worlds: int, seed: int = SEED) -> float:
     found = 0
     for number in range(worlds):
         world = case.world(random.Random(f"{seed}:{case.name}:{number}"), False)
-        found += len(spells(case.rule, world.see, START_S, START_S + case.span_s, case.every_s))
+        found += len(spells(case.rule, world, START_S, START_S + case.span_s, case.every_s))
     return found / worlds
 
 
@@ -349,9 +284,19 @@ def table(months: int) -> Sequence[str]:
     return lines
 
 
+def written(guide: str, lines: Sequence[str]) -> str:
+    """The guide with these tables in place of its own."""
+    head = re.escape(lines[0])
+    found = re.sub(rf"(?ms)^{head}$.*?(?=\n\nThe random walks)", lambda _: "\n".join(lines), guide)
+    if found == guide and "\n".join(lines) not in guide:
+        raise ValueError("the guide has no table to replace")
+    return found
+
+
 def row(case: Case, one: Rates) -> str:
     """One kind of rule as a row of the table."""
     after = "" if one.delay_s is None else _spoken(one.delay_s)
+    after += "" if one.lead_s is None else f", {_spoken(one.lead_s)} before the fifth"
     return f"| `{case.name}` | {case.problem} | {one.found:.0%} | {after} | {one.false_alarms:.2f} |"
 
 
@@ -360,4 +305,8 @@ def _spoken(seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n".join(table(int(sys.argv[1]) if sys.argv[1:] else 100)) + "\n")
+    numbers = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
+    made = table(numbers[0] if numbers else 100)
+    if "--write" in sys.argv:
+        GUIDE.write_text(written(GUIDE.read_text(), made))
+    sys.stdout.write("\n".join(made) + "\n")
