@@ -63,7 +63,7 @@ def _client(url: str, connections: int, timeout_s: float, retry: Retry) -> Redis
         timeout=timeout_s,
         socket_timeout=timeout_s,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_keepalive=True,
+        **({} if url.startswith("unix:") else {"socket_keepalive": True}),
         health_check_interval=15,
         retry=retry,
         client_name="deskpulse",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -163,3 +164,9 @@ def test_a_person_is_pointed_at_only_when_no_team_and_no_queue_explains_it() -> 
     alone = means(slow, same, cuts=(people,))
     said = sentence.said(QUESTION, alone, found(alone))
     assert said.startswith("No team or queue explains it. Ask about the work of agent billing")
+
+
+def test_kpis_are_spoken_of_as_everywhere_else() -> None:
+    question = replace(QUESTION, kpi=KPIS["sla_attainment"], statistic="ratio")
+    seen = means(side(50, 1500), side())
+    assert " SLA attainment " in sentence.said(question, seen, found(seen))

@@ -13,6 +13,7 @@ from services.alerts.judge import words
 from services.config.amount import told
 from services.config.duration import written
 from services.config.rule import statistics
+from services.kpi import spoken
 
 _PLAIN: Final = {
     Cause.LOAD_ON_EVERYBODY: "The load on everybody: there is more work than before, and no part stands out.",
@@ -34,10 +35,9 @@ def said(question: Question, seen: Seen, finding: Finding) -> str:
         return " ".join(parts)
     if seen.now is not None and seen.then is not None:
         unit = statistics(question.kpi.name)[question.statistic].unit
-        spoken = question.kpi.name.replace("_", " ")
+        name = spoken.titled(question.kpi.name)
         parts.append(
-            f"{spoken[0].upper()}{spoken[1:]} {told(seen.now, unit)} over {written(question.window_s)}, "
-            f"{told(seen.then, unit)} {earlier}."
+            f"{name} {told(seen.now, unit)} over {written(question.window_s)}, {told(seen.then, unit)} {earlier}."
         )
         parts.append(work(seen.load))
     return " ".join(part for part in parts if part)
