@@ -7,6 +7,7 @@ agree and that what was counted under a name is taken back from it; what was dec
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from schemas.state import Who
 from services.fold.rules import ALL, segments_of
@@ -51,7 +52,7 @@ class Segments:
                     continue
                 for cut in self._within(scope):
                     decided = self._decided.setdefault(cut, {})
-                    for segment in segments_of(tuple(cut.split(",")), source, who):
+                    for segment in segments_of(_dimensions(cut), source, who):
                         if segment not in decided and segment != other(cut):
                             found.setdefault(cut, {})[segment] = None
         return {cut: list(segments) for cut, segments in found.items()}
@@ -75,9 +76,14 @@ class Segments:
         if scope[0] < 0:
             yield ALL
         for cut in self._within(scope):
-            segments = segments_of(tuple(cut.split(",")), source, who)
+            segments = segments_of(_dimensions(cut), source, who)
             if self._limits is not None:
                 rest, decided = other(cut), self._decided[cut]
                 segments = tuple(dict.fromkeys(s if s == rest else decided[s] for s in segments))
             for segment in segments:
                 yield self.cuts.stored(cut, segment)
+
+
+@cache
+def _dimensions(cut: str) -> tuple[str, ...]:
+    return tuple(cut.split(","))

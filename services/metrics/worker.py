@@ -41,9 +41,11 @@ from services.stream.dead_letter import from_record
 from services.stream.producer import Producer
 from services.stream.record import Outgoing, Record
 
+STEP: Final = 2000
+"""Records of a partition in one step, at most: the more, the fewer times a bucket is written, and the longer one step
+holds up everybody else in Redis (about a tenth of a second)."""
 ROUND: Final = 8000
-"""Records in memory at once, shared by the partitions: when behind, all of them are worked on side by side."""
-LEAST: Final = 200
+"""Records in memory at once: when behind, some partitions are worked on side by side, the others next."""
 DUE: Final = 1000
 FORGOTTEN: Final = 100
 """How many tickets of a partition are forgotten at a time, between two batches: there may be very many at once, for
@@ -113,7 +115,7 @@ class Worker:
                 self._health.beat("metrics-loop", _BEAT_S)
                 await self._adopt()
                 await self._take_over()
-                batches = await self._consumer.fetch(max(LEAST, ROUND // max(1, len(self._held))))
+                batches = await self._consumer.fetch(STEP, ROUND)
                 began_s = clock.steady_s()
                 await self._absorb_all(batches)
                 if batches:
@@ -208,7 +210,8 @@ class Worker:
             self._meters.resumed.labels(Resumed.RECREATED.value).inc()
             self._consumer.seek(number, held.restart(first))
             return
-        verified = [record for record in verified if record.offset >= held.position.next_offset]
+        if verified and verified[0].offset < held.position.next_offset:
+            verified = [record for record in verified if record.offset >= held.position.next_offset]
         if not verified:
             return
         if (lost := verified[0].offset - held.position.next_offset) > 0:

@@ -39,6 +39,8 @@ class BatchConsumer:
     ) -> None:
         self._topic = topic
         self._fresh: set[int] = set()
+        self._fetches = 0
+        self._served: dict[int, int] = {}
         self._client = AIOKafkaConsumer(
             **connection.arguments(),
             client_id=group,
@@ -80,17 +82,22 @@ class BatchConsumer:
         self._fresh.clear()
         return fresh
 
-    async def fetch(self, each: int, timeout_ms: int = LONG_POLL_MS) -> dict[int, list[Record]]:
-        """The next records, up to ``each`` of every partition, at once or within ``timeout_ms``; empty when there are
-        none. Left to itself the client hands out one partition after the other, as far as its records go."""
+    async def fetch(self, each: int, most: int, timeout_ms: int = LONG_POLL_MS) -> dict[int, list[Record]]:
+        """The next records, up to ``each`` of a partition and ``most`` in all, at once or within ``timeout_ms``; empty
+        when there are none. Left to itself the client hands out one partition after the other, as far as its records
+        go; here those that waited longest come first."""
         batches: dict[TopicPartition, list[Any]] = await self._client.getmany(timeout_ms=timeout_ms, max_records=each)
-        if sum(map(len, batches.values())) >= each:
-            for tp in self._client.assignment():
-                left = each - len(batches.get(tp, ()))
+        number = sum(map(len, batches.values()))
+        if number >= each:
+            for tp in sorted(self._client.assignment(), key=lambda tp: self._served.get(tp.partition, 0)):
+                left = min(each - len(batches.get(tp, ())), most - number)
                 if left > 0:
                     more = await self._client.getmany(tp, timeout_ms=0, max_records=left)
                     for messages in more.values():
                         batches.setdefault(tp, []).extend(messages)
+                        number += len(messages)
+        self._fetches += 1
+        self._served.update((tp.partition, self._fetches) for tp in batches)
         return {tp.partition: [record_of(message) for message in messages] for tp, messages in batches.items()}
 
     async def ends(self, partition: int) -> tuple[int, int]:
