@@ -6,7 +6,7 @@ import pytest
 
 from schemas.instant import from_datetime, to_datetime
 from schemas.sla import SlaEvent, SlaKind, SlaMetric
-from schemas.state import Entry, Notice, TimerState
+from schemas.state import Entry, Notice, TimerState, timer_list
 from schemas.ticket import ActorKind, Attributes, Kind, Merge, Priority, Status
 from services.fold import sla
 from services.fold.rules import Rules
@@ -224,8 +224,8 @@ def test_what_broke_before_we_first_saw_a_ticket_is_not_announced() -> None:
     story.tell(0, Kind.UPDATED, ticket=Attributes(status=Status.OPEN, tier="gold", created_at=created_at))
     watch = Watch(story)
     assert watch.look(1) == []
-    states = [state for state, _ in listing(watch.entry).values()]
-    assert states == [TimerState.BREACHED], "the API shows it all the same; nobody is woken for it"
+    lists = [listed for listed, _ in listing(watch.entry)]
+    assert lists == [timer_list(TimerState.BREACHED, SlaMetric.RESOLUTION)], "the API shows it all the same; nobody is woken for it"
 
 
 def test_each_unanswered_message_after_an_answer_is_an_instance_of_its_own() -> None:
