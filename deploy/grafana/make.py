@@ -19,6 +19,8 @@ FOLDER: Final = Path(__file__).parent / "dashboards"
 SOURCE: Final = board.DataSourceRef(type_val="prometheus", uid="${datasource}")
 ALL: Final = 'window="$window", dimension="all"'
 TEAM: Final = 'window="$window", dimension="team", value=~"$team"'
+BEGUN: Final = 'deskpulse_alerts_transitions_total{transition=~"fired|breached"}'
+"""Alerts that began. Its first one has nothing to increase from, so that ``increase`` would not see it."""
 PERCENTILES: Final = {"median": "p50", "90 %": "p90", "95 %": "p95"}
 # Whole names of units in Grafana.
 SECONDS, SHARE, NUMBER, RATE, BYTES = "s", "percentunit", "short", "reqps", "bytes"
@@ -56,7 +58,7 @@ class Sheet:
                 .datasource(SOURCE)
                 .enable(True)
                 .icon_color("orange")
-                .expr('sum(increase(deskpulse_alerts_transitions_total{transition=~"fired|breached"}[1m])) > 0')
+                .expr(f"sum({BEGUN}) - (sum({BEGUN} offset 1m) or vector(0)) > 0")
             )
             .link(dashboard.DashboardLink("Deskpulse").type(board.DashboardLinkType.DASHBOARDS).tags(["deskpulse"]))
         )

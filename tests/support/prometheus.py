@@ -13,6 +13,7 @@ from typing import Any, Final
 import httpx
 import yaml
 
+from services import clock
 from services.embedded.port import free_port
 from tests.support.wait import until
 
@@ -48,6 +49,14 @@ class Prometheus:
         assert answer["status"] == "success", f"{expression}: {answer.get('error')}"
         found: list[dict[str, Any]] = answer["data"]["result"]
         return found
+
+    def drawn(self, expression: str, seconds: int = 300) -> bool:
+        """Whether the expression gave a number at any time of the last ``seconds``, as a panel would show them."""
+        now = clock.now_us() / 1e6
+        asked = {"query": expression, "start": f"{now - seconds}", "end": f"{now}", "step": "5"}
+        answer = self._client.get("/api/v1/query_range", params=asked).json()
+        assert answer["status"] == "success", f"{expression}: {answer.get('error')}"
+        return any(value != "NaN" for row in answer["data"]["result"] for _, value in row["values"])
 
     def values(self, label: str, series: str) -> list[str]:
         """As Grafana's ``label_values(series, label)``."""
