@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -87,8 +88,9 @@ class Alerting:
         """Carries out what an SLA event means; ``None`` when it is old news."""
         url = self._url(event)
         while True:
-            known = await self._known()
-            decided = state.decide(await self._store.newest(event.instance), event, self._now(), url)
+            # Side by side: the step is stored only on the very revision and version that it was decided on.
+            known, newest = await asyncio.gather(self._known(), self._store.newest(event.instance))
+            decided = state.decide(newest, event, self._now(), url)
             step = self._planned(decided, known) if decided is not None else None
             if step is None or await self._stored(step, known):
                 return step

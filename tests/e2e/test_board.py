@@ -269,8 +269,8 @@ def test_an_hour_of_updates_does_not_grow_its_memory(looking: Any) -> None:
       const at = Date.now();
       for (let look = 0; look < looks; look++) {
         const made = (n) => ({source: "desk", ticket_id: `m-${look}-${n}`, url: null, metric: "first_response",
-          cycle: 1, policy: "p", target_s: 60, due_at: new Date(at + n * 1000).toISOString(), breach_after: null, broken_at: null,
-          priority: "high", team: "billing", channel: "email", tier: null, assigned: true});
+          cycle: 1, policy: "p", target_s: 60, due_at: new Date(at + n * 1000).toISOString(), breach_after: null,
+          broken_at: null, priority: "high", team: "billing", channel: "email", tier: null, assigned: true});
         const timers = Array.from({length: 100}, (_, n) => made(n));
         heard("timers", {at_risk: {timers, more: true}, breached: {timers: [], more: false}});
         heard("alerts", {more: false, wins: [], alerts: timers.slice(0, 50).map((t, n) => ({alert_id: t.ticket_id,

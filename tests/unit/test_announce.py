@@ -225,7 +225,9 @@ def test_what_broke_before_we_first_saw_a_ticket_is_not_announced() -> None:
     watch = Watch(story)
     assert watch.look(1) == []
     lists = [listed for listed, _ in listing(watch.entry)]
-    assert lists == [timer_list(TimerState.BREACHED, SlaMetric.RESOLUTION)], "the API shows it all the same; nobody is woken for it"
+    assert lists == [timer_list(TimerState.BREACHED, SlaMetric.RESOLUTION)], (
+        "the API shows it all the same; nobody is woken for it"
+    )
 
 
 def test_each_unanswered_message_after_an_answer_is_an_instance_of_its_own() -> None:
