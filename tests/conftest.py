@@ -28,6 +28,10 @@ settings.register_profile("deskpulse", deadline=None, suppress_health_check=[Hea
 settings.load_profile("deskpulse")
 
 
+_WAITING = ("e2e", "integration")
+_LONG = ("test_alerts_kill_points.py", "test_board.py", "test_replay.py", "test_metrics_worker.py", "test_openapi.py")
+
+
 class Parts:
     """What this session has chosen, and what of it has been started."""
 
@@ -57,7 +61,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`-m "not kafka"` leaves out whatever uses one of the fixtures; nobody has to remember the mark."""
+    """`-m "not kafka"` leaves out whatever uses one of the fixtures; nobody has to remember the mark. Files that wait
+    for brokers and processes come first: a long one at the end would leave the other workers without anything to do."""
+    items.sort(key=lambda item: (item.path.name not in _LONG, item.path.parent.name not in _WAITING))
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         for mark, fixture in (("kafka", "kafka"), ("redis", "redis_server")):

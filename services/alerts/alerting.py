@@ -129,7 +129,8 @@ class Alerting:
         known, at = await self._known(), self._now()
         at_us = from_datetime(at)
         active = [one for one in known.silences if one.stands(at_us) is SilenceState.ACTIVE]
-        seen = tuple(sorted((one.silence_id, one.until_us, str(one.match)) for one in active))
+        # The revision too: of one that came and went since the last look, alerts may still say that it holds them.
+        seen = known.revision, tuple(sorted((one.silence_id, one.until_us, str(one.match)) for one in active))
         if self._looked is not None and self._looked[0] == seen and at_us < self._looked[1] + _LOOK_US:
             return len(active)
         whole, after = True, None

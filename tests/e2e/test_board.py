@@ -243,13 +243,14 @@ SECTIONS = {"board": "about timers alerts kpis workload", "kpi": "kpi", "ticket"
 def test_every_page_is_accessible_in_both_themes(
     looking: Any, name: str, theme: Theme, line: Line, tmp_path: Path
 ) -> None:
-    happened(line, f"x-{theme}", "ticket.created", team="billing", tier="risky", channel="chat", priority="urgent")
+    ticket = f"x-{name}-{theme}"
+    happened(line, ticket, "ticket.created", team="billing", tier="risky", channel="chat", priority="urgent")
     until(lambda: line.get("/v1/sla/timers", state="at_risk")["timers"], "a promise is at risk", timeout_s=20)
     page, _ = looking(PAGES[name], theme=theme)
     drawn(page, SECTIONS[name])
     browser.picture(page, f"{name}-{theme}", tmp_path)
     assert browser.faults(page) == []
-    answered(line, f"x-{theme}")
+    answered(line, ticket)
 
 
 @pytest.mark.parametrize("size", [(390, 844), (2560, 1440)], ids=["phone", "wall"])
@@ -307,10 +308,10 @@ def test_a_board_with_tokens_asks_for_one_and_refuses_a_wrong_one(
     try:
         until(lambda: service.started, f"the API is up: {service.said()[-500:]}", timeout_s=30)
         with chromium.page(origin) as (page, seen):
-            expect(page.locator("dialog h2")).to_have_text("Sign in")
+            expect(page.locator("#sign-in-title")).to_have_text("Sign in")
             page.locator("#token").fill("wrong")
             page.keyboard.press("Enter")
-            expect(page.locator("dialog .problem")).to_contain_text("not accepted")
+            expect(page.locator("form .problem")).to_contain_text("not accepted")
             page.locator("#token").fill("a-token-of-some-length")
             page.keyboard.press("Enter")
             drawn(page)

@@ -436,7 +436,8 @@ async def test_the_api_asks_for_a_token_and_answers_only_what_it_has(system: Sys
     described = (await system.http.get("/openapi.json")).json()
     assert "/v1/alerts/stream" in described["paths"]
     landing = await system.http.get("/")
-    assert "GET /v1/alerts" in landing.text
+    assert 'src="/static/board.js"' in landing.text  # the board asks for the token itself
+    assert "script-src 'self'" in landing.headers["content-security-policy"]
 
 
 async def test_an_sla_event_that_cannot_be_read_is_kept_and_the_rest_goes_on(system: System) -> None:

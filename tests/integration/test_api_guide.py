@@ -44,6 +44,8 @@ sla_policies:
 segments: [[channel], [team], [priority]]
 receivers:
   oncall: {webhook: {url: "https://hooks.example/", secrets: ["whsec_c2VjcmV0"]}}
+reports:
+  - {name: morning, receiver: oncall, when: "daily 08:30", timezone: UTC}
 api_tokens:
   - {token: t-admin, name: Ana, role: admin}
   - {token: t-lead, name: Kim, role: lead}

@@ -206,6 +206,16 @@ async def test_what_waited_to_be_sent_when_the_silence_began_is_not_sent_and_say
     assert desk.chat.told() == [("1", "silence_ended")]
 
 
+async def test_what_broke_under_a_silence_that_came_and_went_between_two_looks_is_told_at_the_next() -> None:
+    desk = Desk()
+    await desk.look()
+    desk.book.put(silence())
+    await desk.announce(SlaKind.BREACHED)
+    desk.book.end("s1")
+    await desk.look()
+    assert desk.chat.told() == [("1", "silence_ended")]
+
+
 async def test_a_digest_leaves_out_what_is_silenced() -> None:
     desk = Desk()
     for number in range(6):

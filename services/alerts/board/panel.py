@@ -80,6 +80,7 @@ class Panel:
             "teams": await self._values("team"),
             "channels": await self._values("channel"),
             "windows": list(self._document.windows),
+            "cuts": [",".join(cut) for cut in self._document.segments if "agent" not in cut],
         }
 
     async def _values(self, dimension: str) -> list[str]:

@@ -22,10 +22,14 @@ function step(window) {
   return "1d";
 }
 
+/** What the numbers are compared with: windows of minutes are not kept for a week. */
+const ago = (window) => (seconds(window) % 3600 ? ["1d", "a day ago"] : ["1w", "a week ago"]);
+
 const segment = () => query.get("segment") ?? "all";
 const part = (reading, path) => path.split(".").reduce((found, name) => found?.[name], reading);
 
 let definition = null;
+let cuts = [];
 let plot = null;
 
 async function load() {
@@ -35,9 +39,9 @@ async function load() {
     const asked = { window: chosen, segment: segment() };
     const [series, now] = await Promise.all([
       ask(`${PATH}/series?${new URLSearchParams({ ...asked, step: step(chosen) })}`),
-      ask(`/v1/kpis?${new URLSearchParams({ ...asked, compare: "1w" })}`).catch(() => ask(`/v1/kpis?${new URLSearchParams(asked)}`)),
+      ask(`/v1/kpis?${new URLSearchParams({ ...asked, compare: ago(chosen)[0] })}`),
     ]);
-    figures(now);
+    figures(now, ago(chosen)[1]);
     chart(series);
     table(series);
     text(by("line"), `As of ${second(new Date(series.as_of))}`);
@@ -49,7 +53,8 @@ async function load() {
   why(chosen);
 }
 
-function figures(told) {
+function figures(told, before) {
+  text(by("now-title"), `Now, and ${before}`);
   const reading = told.kpis[kpi], then = told.compared?.kpis[kpi];
   const rows = Object.entries(definition.statistics).filter(([path]) => part(reading, path) !== undefined);
   keep(by("now"), rows, ([path]) => path, () => element("div", {}, element("dt"), element("dd")), (made, [path, unit]) => {
@@ -57,7 +62,7 @@ function figures(told) {
     text(name, spoken(path.replaceAll(".", ", ").replace(/_s$/, "")));
     const here = part(reading, path), there = then ? part(then, path) : null;
     const known = typeof here === "number" && typeof there === "number";
-    value.replaceChildren(amount(here, unit), element("small", {}, known ? difference(here, there, unit) : ""));
+    value.replaceChildren(amount(here, unit), element("small", {}, known ? difference(here, there, unit, before) : ""));
   });
 }
 
@@ -108,7 +113,8 @@ function table(told) {
 }
 
 async function parts(chosen) {
-  const cut = segment() === "all" || !segment().startsWith("team:") ? "team" : "team,priority";
+  const cut = segment().startsWith("team:") ? "team,priority" : "team";
+  if (!cuts.includes(cut)) { by("by-panel").hidden = true; return; } // not counted so
   try {
     const told = await ask(`${PATH}?${new URLSearchParams({ window: chosen, by: cut })}`);
     const usual = definition.usual, unit = definition.statistics[usual];
@@ -124,7 +130,7 @@ async function parts(chosen) {
     ))));
     by("by-panel").hidden = rows.length === 0;
   } catch {
-    by("by-panel").hidden = true; // not counted by team
+    by("by-panel").hidden = true;
   }
 }
 
@@ -141,6 +147,7 @@ async function begin() {
   try {
     const [told, board] = await Promise.all([ask(`/v1/definitions/${encodeURIComponent(kpi)}`), ask("/v1/board/about")]);
     definition = told;
+    cuts = board.cuts;
     text(by("title"), told.label);
     document.title = `${told.label} · Deskpulse`;
     text(by("definition"), `${told.summary} ${told.definition}`);

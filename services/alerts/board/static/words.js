@@ -29,10 +29,10 @@ export function amount(value, unit) {
 }
 
 /** "2 h 10 min more" of a difference; shares differ by points. */
-export function difference(now, then, unit) {
+export function difference(now, then, unit, before = "a week ago") {
   const by = now - then;
   const size = unit === "share" ? `${Math.abs(by * 100).toFixed(1).replace(/\.0$/, "")} points` : amount(Math.abs(by), unit);
-  return by === 0 ? "as a week ago" : `${size} ${by > 0 ? "more" : "less"} than a week ago`;
+  return by === 0 ? `as ${before}` : `${size} ${by > 0 ? "more" : "less"} than ${before}`;
 }
 
 /** The time of day, with the date when it is not today. */
