@@ -263,7 +263,7 @@ function fillTile(made, tile, told) {
   text(made.figure, tile.value === null ? "No case" : amount(tile.value, tile.unit));
   const cases = tile.unit === "count" || tile.value === null ? "" : ` · ${amount(tile.cases, "count")} case${tile.cases === 1 ? "" : "s"}`;
   text(made.of, tile.present ? "now" : `${tile.of ? `${tile.of} · ` : ""}last ${told.window}${cases}`);
-  let change = tile.then === null || tile.value === null ? "Nothing to compare with from a week ago" : difference(tile.value, tile.then, tile.unit);
+  let change = tile.then === null || tile.value === null ? "No numbers from a week ago" : difference(tile.value, tile.then, tile.unit);
   if (tile.good !== null) change += tile.good ? ": better" : ": worse";
   text(made.change, change);
   set(made.change, { class: `change ${tile.good === null ? "" : tile.good ? "good" : "bad"}` });
