@@ -95,7 +95,8 @@ function timeline(told) {
   });
   const axis = bars.length * ROW + 6;
   drawn.append(svg("line", { x1: LEFT, x2: WIDTH - 10, y1: axis, y2: axis, class: "axis" }));
-  for (const [moment, anchor] of [[first, "start"], [at < last && at > first ? at : null, "middle"], [last, "end"]]) {
+  const apart = (last - first) / 10; // labels closer than that would lie upon each other
+  for (const [moment, anchor] of [[first, "start"], [at < last - apart && at > first + apart ? at : null, "middle"], [last, "end"]]) {
     if (moment === null) continue;
     const told = svg("text", { x: x(moment), y: axis + 18, "text-anchor": anchor, class: "quiet" });
     told.textContent = moment === at ? "now" : instant(moment);
