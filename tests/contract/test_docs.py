@@ -128,7 +128,7 @@ def _dead_links(text: str, folder: Path) -> list[str]:
 def test_settings_that_documents_speak_of_exist(path: Path) -> None:
     known = {f"DESKPULSE_{name.upper()}" for name in Environment.model_fields} | {"DESKPULSE_SECRETS_DIR"}
     tests_only = {"DESKPULSE_CASES", "DESKPULSE_REQUIRE_REAL", "DESKPULSE_NO_SKIP", "DESKPULSE_API_TOKEN"}
-    tests_only |= {"DESKPULSE_FUZZ", "DESKPULSE_OUTAGE_S", "DESKPULSE_ORACLE_EVENTS"}
+    tests_only |= {"DESKPULSE_FUZZ", "DESKPULSE_OUTAGE_S", "DESKPULSE_ORACLE_EVENTS", "DESKPULSE_SCREENSHOTS"}
     spoken = set(re.findall(r"DESKPULSE_[A-Z][A-Z_]*[A-Z]", path.read_text()))
     assert {name for name in spoken - known - tests_only if not name.startswith("DESKPULSE_TEST_")} == set()
 
