@@ -24,6 +24,7 @@ from icalendar.prop import vRecur
 
 from schemas.instant import from_datetime, to_datetime
 
+_DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _DAY: Final = timedelta(days=1)
 _SLACK: Final = timedelta(days=2)
 """More than any zone is away from another, and clocks are put."""
@@ -59,7 +60,8 @@ class Series:
         masters = [one for one in components if "RECURRENCE-ID" not in one]
         self._instances = _newest(components)
         self._master = max(masters, key=_age) if masters else None
-        self._rules = [] if self._master is None else [_rule(recur) for recur in _many(self._master, "RRULE")]
+        recurs = [] if self._master is None else _many(self._master, "RRULE")
+        self._rules = [_rule(recur) for recur in recurs if not _never(recur)]
 
     def occurrences(self, since_us: int, until_us: int, zone: tzinfo) -> Iterator[Occurrence]:
         """Those that touch the span. What is cancelled takes no place."""
@@ -182,6 +184,16 @@ def _rule(recur: Any) -> tuple[rrule, int | None, date | datetime | None]:
     made: rrule = rrulestr(kept.to_ical().decode(), dtstart=_ANY)
     count, until = (parts[name][0] if name in parts else None for name in ("COUNT", "UNTIL"))
     return made, int(count) if count is not None else None, until
+
+
+def _never(recur: Any) -> bool:
+    """Whether the rule names days that no month has, such as 30 February: dateutil would look for them, for seconds,
+    up to the year 9999."""
+    parts: Mapping[str, Any] = {str(name).upper(): value for name, value in recur.items()}
+    months, days = ([int(one) for one in parts.get(name, ())] for name in ("BYMONTH", "BYMONTHDAY"))
+    return bool(months and days) and all(
+        month not in range(1, 13) or abs(day) > _DAYS[month - 1] for month in months for day in days
+    )
 
 
 def _until(until: date | datetime, start: date | datetime, zone: tzinfo) -> datetime:
