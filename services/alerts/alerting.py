@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
-from urllib.parse import quote
 
 from schemas.alert import Alert, AlertEvent, AlertState, Severity
 from schemas.instant import from_datetime, to_datetime
@@ -19,7 +18,7 @@ from services.alerts.silence import SilenceState
 from services.alerts.silences import Known, PlannedOnly, Silences
 from services.alerts.state import Refusal, Step
 from services.alerts.store import AlertStore, place
-from services.config.document import Document, Route, Source
+from services.config.document import Document, Route
 from services.config.rota import Rota
 from services.config.schedule import Quiet
 
@@ -54,7 +53,6 @@ class Alerting:
         self._document, self._rotas = document, dict[str, Rota]()
         self.roster = Roster(document)
         self._quiet = QuietTimes(document)
-        self._sources: Mapping[str, Source] = document.sources
         self._receivers = frozenset(document.receivers)
         self._now = now
 
@@ -65,7 +63,6 @@ class Alerting:
         self._document = document
         self.roster = Roster(document, self._rotas)
         self._quiet = QuietTimes(document)
-        self._sources = document.sources
         self._silences.follow(document)
 
     def follow_calendars(self, rotas: Mapping[str, Rota]) -> None:
@@ -86,7 +83,7 @@ class Alerting:
 
     async def announced(self, event: SlaEvent) -> Step | None:
         """Carries out what an SLA event means; ``None`` when it is old news."""
-        url = self._url(event)
+        url = self._document.ticket_url(event.source, event.ticket_id)
         while True:
             # Side by side: the step is stored only on the very revision and version that it was decided on.
             known, newest = await asyncio.gather(self._known(), self._store.newest(event.instance))
@@ -199,9 +196,3 @@ class Alerting:
 
     def _reached(self, name: str, at_us: int) -> tuple[str, ...]:
         return self.roster.reached_by(name, at_us)
-
-    def _url(self, event: SlaEvent) -> str | None:
-        source = self._sources.get(event.source)
-        if source is None or source.ticket_url is None:
-            return None
-        return source.ticket_url.replace("{ticket_id}", quote(event.ticket_id, safe=""))

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlencode
 
-from services.config.document import DIMENSIONS
 from services.config.duration import UNIT_S
 from services.config.rule import Rule
+from services.config.segment import values
 
 _STEPS_S: Final = (10, 60, 300, 900, 3600, 21_600, 86_400)
 _NARROWEST: Final = ((2 * 3600, 10), (2 * 86_400, 60), (35 * 86_400, 3600))
@@ -26,19 +26,6 @@ def query(rule: Rule, segment: str, windows_s: Mapping[str, int]) -> str:
     fitting = [step for step in _STEPS_S if narrowest <= step <= max(narrowest, rule.window_s) and step <= length_s]
     step = fitting[-1] if fitting else narrowest
     return f"/v1/kpis/{rule.kpi}/series?" + urlencode({"window": window, "step": _spelt(step), "segment": segment})
-
-
-def values(segment: str) -> dict[str, str]:
-    """``team:a,priority:high`` as a mapping. A value may hold a comma or a colon; a dimension's name may not."""
-    found: dict[str, str] = {}
-    last = ""
-    for part in segment.split(","):
-        name, colon, value = part.partition(":")
-        if colon and name in DIMENSIONS and name not in found:
-            found[name], last = value, name
-        elif last:
-            found[last] += f",{part}"
-    return found
 
 
 def wider(segment: str, cuts: Sequence[Sequence[str]], dimensions: Sequence[str]) -> list[str]:

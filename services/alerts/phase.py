@@ -20,11 +20,11 @@ from msgspec.structs import replace
 from schemas.alert import Alert, AlertState, Transition
 from schemas.instant import SECOND_US, from_datetime, to_datetime
 from schemas.ticket import event_id
-from services.alerts import evidence
 from services.alerts.judge.verdict import Judgement, Verdict
 from services.alerts.state import Step, stepped
 from services.config.duration import written
 from services.config.rule import ALL, Recognition, Rule
+from services.config.segment import values as segment_values
 
 REST: Final = "@rest"
 """The segment of the one line that stands for all that the rule's ``most`` leaves out."""
@@ -239,7 +239,7 @@ def labels(rule: Rule, segment: str) -> dict[str, str]:
     """What routes match: the rule's own, what it is, and the values of the segment."""
     found = dict(rule.labels)
     found |= {"rule": rule.name, "type": rule.type, "metric": rule.kpi, "severity": rule.severity.value}
-    return found | ({} if segment in (ALL, REST) else evidence.values(segment))
+    return found | ({} if segment in (ALL, REST) else segment_values(segment))
 
 
 def praises(rule: Rule) -> bool:

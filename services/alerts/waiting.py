@@ -21,10 +21,10 @@ from schemas.instant import SECOND_US, to_datetime
 from schemas.sla import SlaMetric
 from schemas.state import Mode, TimerState, Who
 from schemas.ticket import Priority
-from services.alerts import evidence
 from services.alerts.judge.queue import Queue, Wait
 from services.config.document import Document
 from services.config.rule import ALL, PredictedBreach
+from services.config.segment import values as segment_values
 from services.fold.calendar import Calendar
 from services.fold.rules import Promise, Rules, compiled, segments_of
 from services.kpi import bucket, sketch
@@ -102,7 +102,7 @@ class Waiting:
         )
         cuts: dict[tuple[str, ...], set[str]] = {}
         for segment in segments:
-            cuts.setdefault(() if segment == ALL else tuple(evidence.values(segment)), set()).add(segment)
+            cuts.setdefault(() if segment == ALL else tuple(segment_values(segment)), set()).add(segment)
         found = {segment: _Open() for segment in segments}
         for state in (TimerState.BREACHED, TimerState.RUNNING):
             cursor: str | None = None
@@ -207,7 +207,7 @@ class Waiting:
 
     def _promise(self, metric: SlaMetric, segment: str, opened: _Open) -> Promise | None:
         """What is promised in a segment: as to most of what is open, else by the first policy that fits its values."""
-        values = {} if segment == ALL else evidence.values(segment)
+        values = {} if segment == ALL else segment_values(segment)
         priority = values.get("priority")
         who = Who(
             channel=values.get("channel"),

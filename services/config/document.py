@@ -39,8 +39,6 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SAFE = re.compile(r"https://|http://(localhost|127\.0\.0\.1|\[::1\])([:/]|$)")
 DAY_S: Final = 86_400
 NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-DIMENSIONS: Final = ("source", "channel", "team", "agent", "priority", "brand", "tier", "tag")
-"""What segments and policies can ask of a ticket."""
 
 
 class ConfigInvalid(Exception):
@@ -109,6 +107,10 @@ class Source(_Part):
     spool: bool | Literal["auto"] = "auto"
     delivery_delay: Duration | None = None
     options: dict[str, Any] = {}
+
+    def link(self, ticket_id: str) -> str | None:
+        """Where a ticket can be opened, if ``ticket_url`` says so."""
+        return self.ticket_url.replace("{ticket_id}", quote(ticket_id, safe="")) if self.ticket_url else None
 
     @model_validator(mode="after")
     def _raw_is_kept(self) -> Source:
@@ -310,9 +312,7 @@ class Document(_Part):
     def ticket_url(self, source: str, ticket_id: str) -> str | None:
         """Where a ticket can be opened in its helpdesk, if the source says so."""
         found = self.sources.get(source)
-        if found is None or found.ticket_url is None:
-            return None
-        return found.ticket_url.replace("{ticket_id}", quote(ticket_id, safe=""))
+        return found.link(ticket_id) if found is not None else None
 
     @property
     def board_window(self) -> str:

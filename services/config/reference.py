@@ -19,7 +19,7 @@ from schemas.ticket import Priority, Status
 from services.config import rule_reference
 from services.config.access import Api, ApiToken, Oidc
 from services.config.board import MOST_TILES, BoardChoices
-from services.config.document import DIMENSIONS, Document, Escalation, KpiChoices, Policy, Retention, Route, Source
+from services.config.document import Document, Escalation, KpiChoices, Policy, Retention, Route, Source
 from services.config.environment import Environment
 from services.config.forecast import ForecastChoices
 from services.config.links import Links
@@ -37,6 +37,7 @@ from services.config.receiver import (
 from services.config.report import ReportPlan
 from services.config.rule import Pair, Threshold
 from services.config.schedule import Away, EscalationStep, Override, Quiet, RemoteCalendar, Rotation, Schedule, Somebody
+from services.config.segment import DIMENSIONS
 from services.config.silence import PlannedSilence
 from services.config.template import NAMES
 

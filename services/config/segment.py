@@ -7,6 +7,7 @@ from typing import Final
 
 ALL: Final = "all"
 DIMENSIONS: Final = ("source", "channel", "team", "agent", "priority", "brand", "tier", "tag")
+"""What segments and policies can ask of a ticket."""
 
 
 def values(segment: str) -> dict[str, str]:

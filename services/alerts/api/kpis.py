@@ -17,9 +17,10 @@ from services.alerts.api.dependencies import Context, Now, Parts, SeesAgents
 from services.alerts.api.page import Cursor, begun, turned
 from services.alerts.explain.explainer import Explainer
 from services.alerts.explain.question import Question
-from services.config.document import DIMENSIONS, Document
+from services.config.document import Document
 from services.config.duration import seconds
 from services.config.rule import statistics, usual
+from services.config.segment import values
 from services.kpi import schema
 from services.kpi.catalogue import KPIS, Kpi
 from services.kpi.change import change
@@ -138,7 +139,7 @@ async def by(
     if compare is None:
         rows = await parts.kpis.by(found, dimensions, window_s, at_us)
         rows, more = turned([row for row in rows if row[0] > after], limit, "rows", lambda row: row[0])
-        listed = [{"segment": segment, "values": _values(segment), **reading} for segment, reading in rows]
+        listed = [{"segment": segment, "values": values(segment), **reading} for segment, reading in rows]
         return _json(answer | {"rows": listed, "next_cursor": more})
     there = [segment for segment in await parts.kpis.segments(dimensions) if segment > after]
     segments, more = turned(sorted(there), limit, "rows", str)
@@ -146,7 +147,7 @@ async def by(
     listed = [
         {
             "segment": segment,
-            "values": _values(segment),
+            "values": values(segment),
             **present[kpi],
             "then": past[kpi],
             "change": change(present[kpi], past[kpi]),
@@ -310,27 +311,14 @@ def _segment(document: Document, text: str, agents: SeesAgents) -> str:
     :class:`Problem`: 400, and 403 where it is of an agent and who asks may not see those."""
     if text == ALL:
         return ALL
-    values = _values(text)
-    if "agent" in values:
+    given = values(text)
+    if "agent" in given:
         agents.need("this segment")
     for names in document.segments:
-        if set(names) == set(values):
-            return ",".join(f"{name}:{values[name]}" for name in names)
+        if set(names) == set(given):
+            return ",".join(f"{name}:{given[name]}" for name in names)
     there = [ALL, *(",".join(f"{name}:…" for name in names) for names in document.segments)]
     raise _unknown("segment", text, there)
-
-
-def _values(segment: str) -> dict[str, str]:
-    """``team:a,priority:high`` as a mapping. A value may hold a comma or a colon; a dimension's name may not."""
-    values: dict[str, str] = {}
-    last = ""
-    for part in segment.split(","):
-        name, colon, value = part.partition(":")
-        if colon and name in DIMENSIONS and name not in values:
-            values[name], last = value, name
-        elif last:
-            values[last] += f",{part}"
-    return values
 
 
 def _unknown(what: str, given: str, there: list[str], status: int = 400) -> Problem:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from schemas.alert import Evidence, Part, Why
-from services.alerts import evidence
 from services.alerts.explain import cause, contribution, quantity, sentence
 from services.alerts.explain.cause import PERSON, Cut, Finding, Load, Seen
 from services.alerts.explain.contribution import Amount
@@ -17,6 +16,7 @@ from services.alerts.explain.question import Question
 from services.alerts.explain.tickets import Worst
 from services.config.document import Document
 from services.config.rule import ALL
+from services.config.segment import values as segment_values
 from services.kpi.catalogue import KPIS
 from services.kpi.reader import KpiReader, Sums
 from services.kpi.window import DAY_S, HOUR_S
@@ -148,7 +148,7 @@ class Explainer:
 
     def _cuts(self, question: Question) -> list[tuple[str, tuple[str, ...]]]:
         """Configured cuts that tell exactly one more dimension apart than the segment itself; by person last."""
-        fixed = set() if question.segment == ALL else set(evidence.values(question.segment))
+        fixed = set() if question.segment == ALL else set(segment_values(question.segment))
         found = []
         for cut in self._document.segments:
             more = set(cut) - fixed
@@ -159,9 +159,9 @@ class Explainer:
         return sorted(found, key=lambda pair: pair[0] == PERSON)
 
     async def _values(self, question: Question, cut: Sequence[str], at_us: int) -> dict[str, Sums]:
-        fixed = {} if question.segment == ALL else evidence.values(question.segment)
+        fixed = {} if question.segment == ALL else segment_values(question.segment)
         named = await self._reader.segments(cut)
-        wanted = [one for one in named if fixed.items() <= evidence.values(one).items()]
+        wanted = [one for one in named if fixed.items() <= segment_values(one).items()]
         if not wanted or len(wanted) > MOST_VALUES:
             return {}
         kpis = list({question.kpi, _CREATED, _BACKLOG})
@@ -205,7 +205,7 @@ def _left(whole: Amount, some: Iterable[Amount]) -> Amount:
 
 def _nothing(segment: str, dimension: str, cut: Sequence[str]) -> str:
     """The name of the tickets without a value: ``team:``."""
-    fixed = {} if segment == ALL else evidence.values(segment)
+    fixed = {} if segment == ALL else segment_values(segment)
     return ",".join([*(f"{name}:{fixed[name]}" for name in cut if name != dimension), f"{dimension}:"])
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote
 
 from schemas.alert import Evidence
 from schemas.sla import SlaMetric
 from schemas.state import Ticket, TimerState
-from services.alerts import evidence
 from services.config.document import Source
 from services.config.rule import ALL
+from services.config.segment import values as segment_values
 from services.kpi.catalogue import Kpi
 from services.state.timers import TimerList
 
@@ -52,7 +51,7 @@ class Worst:
         the soonest first."""
         metrics = _METRICS.get(kpi.name, ())
         named = [metric for metric in metrics if statistic.startswith(f"by_metric.{metric.value}.")] or metrics
-        wanted = {} if segment == ALL else evidence.values(segment)
+        wanted = {} if segment == ALL else segment_values(segment)
         found: dict[tuple[str, str], Evidence] = {}
         if not named:
             return ()
@@ -76,7 +75,7 @@ class Worst:
     async def newest(self, segment: str, sources: Mapping[str, Source]) -> tuple[Evidence, ...]:
         """Up to :data:`MOST` open tickets of ``segment``: those that were reopened or escalated first, then the newest.
         Of each list of timers only the first :data:`_MOST_NEWEST` are looked at."""
-        wanted = {} if segment == ALL else evidence.values(segment)
+        wanted = {} if segment == ALL else segment_values(segment)
         found: dict[tuple[str, str], Ticket] = {}
         for state in (TimerState.BREACHED, TimerState.RUNNING, TimerState.PAUSED):
             cursor: str | None = None
@@ -107,6 +106,4 @@ def holds(ticket: Ticket, dimension: str, value: str) -> bool:
 
 def _url(sources: Mapping[str, Source], ticket: Ticket) -> str | None:
     source = sources.get(ticket.source)
-    if source is None or source.ticket_url is None:
-        return None
-    return source.ticket_url.replace("{ticket_id}", quote(ticket.ticket_id, safe=""))
+    return source.link(ticket.ticket_id) if source is not None else None

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from typing import Final
-from urllib.parse import quote
 
 from schemas.instant import SECOND_US
 from schemas.state import TimerState
@@ -185,17 +184,11 @@ class Composer:
                 key = (one.ticket.source, one.ticket.ticket_id)
                 if len(shown) < _MOST_RISKS and key not in shown:
                     metric = one.timer.metric.value.replace("_", " ")
-                    url = self._url(*key)
+                    url = self._document.ticket_url(*key)
                     shown[key] = Risk(
                         source=key[0], ticket_id=key[1], url=url, said=f"Ticket {key[1]}: {metric} {word}"
                     )
         return Risks(breached=counts[0], at_risk=counts[1], said=said, tickets=tuple(shown.values()))
-
-    def _url(self, source: str, ticket_id: str) -> str | None:
-        found = self._document.sources.get(source)
-        if found is None or found.ticket_url is None:
-            return None
-        return found.ticket_url.replace("{ticket_id}", quote(ticket_id, safe=""))
 
 
 class _Making:
