@@ -23,7 +23,7 @@ from bench.world import World, steady_s
 from services import clock
 from services.embedded import Unavailable
 
-NAMES: Final = ("core", "worker", "ingest", "latency", "breach", "message", "reads", "memory", "growth")
+NAMES: Final = ("core", "worker", "ingest", "latency", "breach", "message", "reads", "board", "memory", "growth")
 """The measurements, each a module of this package with ``measure(world)``, in the order of the run."""
 
 

@@ -73,6 +73,10 @@ class Process:
         except httpx.TransportError:
             return False
 
+    def json(self, path: str) -> Any:
+        """What it answers. Raises ``httpx.HTTPError`` for anything but success."""
+        return httpx.get(self.url + path, timeout=10, trust_env=False).raise_for_status().json()
+
     def told(self, timeout_s: float) -> Any:
         """The JSON object that it prints as its result. Raises ``Unavailable`` when there is none in time."""
         found: list[str] = []
