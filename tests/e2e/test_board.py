@@ -174,6 +174,11 @@ def test_an_alert_is_acknowledged_and_snoozed_from_the_keyboard(line: Line, look
     expect(alert.locator(".state")).to_contain_text("Quiet until")
     known = line.get("/v1/alerts", state="snoozed")["alerts"]
     assert any("k-1" in alert["title"] for alert in known)
+    alert.get_by_label("Snooze:").select_option("4h")
+    expect(page.locator("#said")).to_contain_text("Snoozed for 4 hours")
+    known = line.get("/v1/alerts", state="snoozed")["alerts"]
+    ends = next(datetime.fromisoformat(alert["snoozed_until"]) for alert in known if "k-1" in alert["title"])
+    assert timedelta(hours=3, minutes=55) < ends - datetime.now(UTC) <= timedelta(hours=4)
     answered(line, "k-1")
     expect(alert).to_have_count(0, timeout=20_000)
 

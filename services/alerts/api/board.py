@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Query
@@ -87,10 +88,11 @@ async def _frames(parts: Context, scope: Scope, last_event_id: str | None) -> As
     yield format_sse_event(comment="open", retry=RETRY_MS)
     began_s = clock.steady_s()
     try:
-        async for event, data, place in parts.live.follow(scope, known(last_event_id)):
-            yield format_sse_event(event=event, id=place, data_str=data.decode())
-            if clock.steady_s() - began_s > LIFETIME_S:
-                return
+        async with aclosing(parts.live.follow(scope, known(last_event_id))) as changes:
+            async for event, data, place in changes:
+                yield format_sse_event(event=event, id=place, data_str=data.decode())
+                if clock.steady_s() - began_s > LIFETIME_S:
+                    return
     except TooManyBoards:
         yield format_sse_event(event="refused", data_str=_said(_TOO_MANY))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -67,7 +67,9 @@ class Live:
         """One section as it is now. May raise ``NotNow``."""
         return drawn(await self._panel().section(section, scope, from_datetime(self._now())))
 
-    async def follow(self, scope: Scope, known: Mapping[str, str]) -> AsyncIterator[tuple[str, bytes, str | None]]:
+    async def follow(
+        self, scope: Scope, known: Mapping[str, str]
+    ) -> AsyncGenerator[tuple[str, bytes, str | None], None]:
         """``(event, data, id)``: every section whose version is not ``known``, then each one that changes, and a beat
         in between. Ends when the feed does. Raises :class:`TooManyBoards`."""
         board = self._board(scope)
@@ -75,12 +77,14 @@ class Live:
         seen = dict(known)
         try:
             while not self._feed.ended:
+                news = board.news  # taken before looking, so that what comes while a slow browser reads is not missed
                 for section, one in list(board.drawn.items()):
                     if seen.get(section.value) != one.version:
                         seen[section.value] = one.version
                         yield section.value, one.body, _id(seen)
                 yield "beat", self._beat(board), None
-                await board.changed(BEAT_S)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(news.wait(), BEAT_S)
         finally:
             board.watchers -= 1
             board.left_s = clock.steady_s()
@@ -106,6 +110,8 @@ class _Board:
 
     def __init__(self, scope: Scope, panel: Callable[[], Panel], feed: Feed, now: Callable[[], datetime]) -> None:
         self.drawn: dict[Section, Drawn] = {}
+        self.news = asyncio.Event()
+        """Set once something changed; by then there is another one for what comes after."""
         self.problem: str | None = None
         self.looked_at: str | None = None
         self.watchers = 0
@@ -114,7 +120,6 @@ class _Board:
         self._panel = panel
         self._feed = feed
         self._now = now
-        self._news = asyncio.Event()
         self._due_s: dict[Section, float] = {}
         self._task = asyncio.create_task(self._keep(), name="board")
 
@@ -122,11 +127,6 @@ class _Board:
     def over(self) -> bool:
         """Whether it is no longer refreshed."""
         return self._task.done()
-
-    async def changed(self, longest_s: float) -> None:
-        """Returns when a section changed, or after ``longest_s``."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), longest_s)
 
     async def _keep(self) -> None:
         while not self._feed.ended and (self.watchers or clock.steady_s() - self.left_s < _LINGER_S):
@@ -137,8 +137,8 @@ class _Board:
                     self._due_s[section] = 0.0
 
     async def _refresh(self) -> None:
-        now_s, before = clock.steady_s(), (self.problem, len(self.drawn))
-        changed = False
+        """Sections that are due, in order. Each is told of as soon as it is there: promises do not wait for numbers."""
+        now_s, before = clock.steady_s(), (self.problem, self.looked_at is None)
         try:
             panel = self._panel()
             for section in Section:
@@ -146,8 +146,9 @@ class _Board:
                     continue
                 found = drawn(await panel.section(section, self._scope, from_datetime(self._now())))
                 self._due_s[section] = now_s + (URGENT_S if section in URGENT else CALM_S) * 0.9
-                changed = changed or self.drawn.get(section) != found
-                self.drawn[section] = found
+                if self.drawn.get(section) != found:
+                    self.drawn[section] = found
+                    self._tell()
             self.problem = None
             self.looked_at = to_rfc3339(from_datetime(self._now()))
         except NotNow as wait:
@@ -155,9 +156,12 @@ class _Board:
         except Exception:
             log.exception("board_failed")
             self.problem = "The board could not be refreshed; the log of the API says why."
-        if changed or before != (self.problem, len(self.drawn)):
-            news, self._news = self._news, asyncio.Event()
-            news.set()
+        if before != (self.problem, self.looked_at is None):
+            self._tell()
+
+    def _tell(self) -> None:
+        news, self.news = self.news, asyncio.Event()
+        news.set()
 
 
 def drawn(section: object) -> Drawn:

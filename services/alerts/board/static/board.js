@@ -164,6 +164,8 @@ function alerts(told) {
   keep(by("win-list"), told.wins, (win) => win.alert_id, makeWin, fillWin);
 }
 
+const SNOOZES = [["15m", "15 minutes"], ["1h", "an hour"], ["4h", "4 hours"], ["24h", "a day"]];
+
 function makeAlert() {
   const made = element("li", { class: "alert item", tabindex: "-1" });
   made.heading = element("h3");
@@ -173,12 +175,19 @@ function makeAlert() {
   made.state = element("p", { class: "state" });
   made.problem = element("p", { class: "problem", role: "alert" });
   made.acknowledge = element("button", { type: "button" }, "Acknowledge");
-  made.snooze = element("button", { type: "button" }, "Snooze 1 h");
+  made.snooze = element("select", {}, element("option", { value: "" }, "Snooze…"),
+    ...SNOOZES.map(([value, words]) => element("option", { value }, `for ${words}`)));
   made.acknowledge.addEventListener("click", () => act(made, "acknowledge", {}));
-  made.snooze.addEventListener("click", () => act(made, "snooze", { for: "1h" }));
+  made.snooze.addEventListener("change", () => snooze(made, made.snooze.value));
   made.actions = element("p", { class: "actions" }, made.acknowledge, made.snooze);
   made.append(made.heading, made.detail, made.why, made.links, made.state, made.actions, made.problem);
   return made;
+}
+
+/** `length` is one of SNOOZES, or "" where the reader chose nothing. */
+function snooze(made, length) {
+  made.snooze.value = "";
+  if (length) act(made, "snooze", { for: length }, `for ${Object.fromEntries(SNOOZES)[length]}`);
 }
 
 const SEVERITIES = { critical: "Critical", warning: "Warning", info: "Note" };
@@ -205,16 +214,16 @@ function fillAlert(made, alert) {
   text(made.state, states[alert.state] ?? since);
   made.acknowledge.hidden = alert.state === "acknowledged";
   set(made.acknowledge, { "aria-label": `Acknowledge: ${alert.title}` });
-  set(made.snooze, { "aria-label": `Snooze for an hour: ${alert.title}` });
+  set(made.snooze, { "aria-label": `Snooze: ${alert.title}` });
 }
 
-async function act(made, action, body) {
+async function act(made, action, body, length = "") {
   const name = localStorage.getItem("deskpulse.name");
   for (const button of [made.acknowledge, made.snooze]) button.disabled = true;
   text(made.problem, "");
   try {
     await send(`/v1/alerts/${encodeURIComponent(made.alert.alert_id)}/${action}`, name ? { by: name, ...body } : body);
-    say(action === "snooze" ? `Snoozed for an hour: ${made.alert.title}` : `Acknowledged: ${made.alert.title}`);
+    say(action === "snooze" ? `Snoozed ${length}: ${made.alert.title}` : `Acknowledged: ${made.alert.title}`);
   } catch (error) {
     text(made.problem, error instanceof Refused ? error.message : "The API did not answer; nothing was changed.");
   } finally {
@@ -330,7 +339,7 @@ document.addEventListener("keydown", (event) => {
     j: () => move(1),
     k: () => move(-1),
     a: () => chosen?.acknowledge && !chosen.acknowledge.hidden && act(chosen, "acknowledge", {}),
-    s: () => chosen?.snooze && act(chosen, "snooze", { for: "1h" }),
+    s: () => chosen?.snooze && snooze(chosen, "1h"),
     o: () => chosen?.querySelector("a")?.click(),
     f: () => by("team").focus(),
     t: () => by("theme").click(),
