@@ -17,12 +17,13 @@ from bench.configuration import DOCUMENT
 from services.config.environment import Environment
 from services.embedded.port import LOOPBACK
 from services.ingest.app import build
-from services.ingest.dedupe import RedisDedupe, client
+from services.ingest.dedupe import RedisDedupe
 from services.ingest.measures import Measures
 from services.operate import garbage
 from services.operate.health import Health
 from services.operate.server import Server
 from services.operate.stop import signalled
+from services.state.client import hasty
 from services.stream.record import Outgoing
 
 
@@ -48,7 +49,7 @@ async def main(port: int, redis_url: str) -> None:
     """Serves until SIGINT or SIGTERM."""
     registry = CollectorRegistry()
     measures = Measures(registry)
-    redis = None if redis_url == "-" else client(redis_url)
+    redis = None if redis_url == "-" else hasty(redis_url)
     dedupe = NeverSeen() if redis is None else RedisDedupe(redis, measures.degraded.inc)
     app = build(DOCUMENT, Environment(), Acknowledging(), dedupe, health=Health(), measures=measures, registry=registry)
     with signalled() as stop:

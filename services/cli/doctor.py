@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import typer
 
@@ -138,7 +137,7 @@ async def _redis(environment: Environment) -> Finding:
 
     from services.state import client
 
-    where = _without_password(environment.redis())
+    where = environment.redis().shown
     redis = client.reader(environment.redis())
     try:
         version = str((await redis.info("server"))["redis_version"])
@@ -195,10 +194,3 @@ def _answers_as_deskpulse(port: int) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if "@" not in parts.netloc and not parts.query:
-        return url
-    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}", query="").geturl()

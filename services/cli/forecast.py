@@ -17,6 +17,7 @@ from services.config.document import Document
 
 if TYPE_CHECKING:
     from services.alerts.forecast.outlook import Need, Outlook
+    from services.state.address import Address
 
 
 def forecast(
@@ -59,7 +60,7 @@ def forecast(
         typer.echo(line)
 
 
-async def _outlook(url: str, document: Document, segment: str, days: int) -> Outlook:
+async def _outlook(url: Address, document: Document, segment: str, days: int) -> Outlook:
     from services.alerts.forecast.forecaster import Forecaster
     from services.kpi.reader import KpiReader
     from services.kpi.window import resolutions

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from services.fold.rules import Rules
+    from services.state.address import Address
 
 _LOOK_S: Final = 0.2
 _NAMED: Final = 20
@@ -73,7 +74,7 @@ def recompute(
         raise typer.Exit(1)
 
 
-async def _done(url: str, rules: Rules, policy: str | None, wait_s: float, *, dry_run: bool) -> dict[str, Any]:
+async def _done(url: Address, rules: Rules, policy: str | None, wait_s: float, *, dry_run: bool) -> dict[str, Any]:
     from services import clock
     from services.state import client
     from services.state.recompute import Recomputes

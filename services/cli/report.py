@@ -18,6 +18,7 @@ from services.config.report import ReportPlan
 if TYPE_CHECKING:
     from services.alerts.report.plan import Due
     from services.alerts.report.report import Report
+    from services.state.address import Address
 
 
 def report(
@@ -65,7 +66,7 @@ def report(
         typer.echo(words.markdown(found), nl=False)
 
 
-async def _found(url: str, document: Document, plan: ReportPlan, due: Due, at_us: int) -> Report:
+async def _found(url: Address, document: Document, plan: ReportPlan, due: Due, at_us: int) -> Report:
     from services.alerts.explain.explainer import Explainer
     from services.alerts.forecast.forecaster import Forecaster
     from services.alerts.report.composer import Composer

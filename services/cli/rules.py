@@ -19,6 +19,7 @@ from services.config.document import Document
 if TYPE_CHECKING:
     from services.alerts.rehearse import Rehearsal, Spell
     from services.alerts.rulebook import Entry
+    from services.state.address import Address
 
 commands = typer.Typer(no_args_is_help=True, help="Alert rules over KPIs: try them on the past.")
 _NAMED: Final = 20
@@ -94,7 +95,7 @@ def _bodies(path: Path) -> tuple[list[dict[str, Any]], bool]:
     return rules, isinstance(raw, dict) and "sources" in raw
 
 
-async def _rehearsed(url: str, document: Document, name: str, entries: list[Entry], days: int) -> list[Rehearsal]:
+async def _rehearsed(url: Address, document: Document, name: str, entries: list[Entry], days: int) -> list[Rehearsal]:
     from services import clock
     from services.alerts.rehearse import rehearse
     from services.alerts.rulebook import RuleBook

@@ -827,7 +827,10 @@ def _example() -> Iterator[str]:
         yield f"# {field.description}"
         secret = SecretStr in getattr(field.annotation, "__args__", ())
         value = "" if field.default is None or secret else field.default
-        yield f"# DESKPULSE_{name.upper()}={value.as_posix() if isinstance(value, Path) else value}"
+        shown = (
+            value.as_posix() if isinstance(value, Path) else str(value).lower() if isinstance(value, bool) else value
+        )
+        yield f"# DESKPULSE_{name.upper()}={shown}"
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from services.operate import garbage, logs, openapi, probes, problem
 from services.operate.health import Health, Note
 from services.operate.server import Server
 from services.operate.stop import signalled
+from services.state import client
 from services.stream.producer import Producer
 
 SERVICE = "ingest"
@@ -109,7 +110,7 @@ async def serve(
     Listens before Kafka answers, so that probes can say what is missing; ``/readyz`` is false until it does.
     """
     producer = Producer(environment.kafka(), client_id="deskpulse-ingest")
-    redis = memory.client(environment.redis())
+    redis = client.hasty(environment.redis())
     measures = Measures(registry)
     dedupe = memory.RedisDedupe(redis, measures.degraded.inc, horizon_s=seconds(environment.dedupe_horizon))
     health = Health()

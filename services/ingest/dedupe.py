@@ -12,12 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from schemas.failure import NotNow
 from services.clock import steady_s
+from services.state.cluster import Cluster
 
 HORIZON_S: Final = 72 * 3600
 """How long an id is remembered where nothing else is said (``DESKPULSE_DEDUPE_HORIZON``): three times the longest
@@ -88,7 +87,7 @@ class RedisDedupe:
         self._asked: list[_Question] = []
         self._marked: list[Sequence[str]] = []
         self._on_the_way: set[str] = set()
-        self._apart = False
+        self._apart = isinstance(client, Cluster)
         self._travelling: asyncio.Task[None] | None = None
 
     async def seen(self, ids: Sequence[str]) -> list[bool]:
@@ -175,7 +174,7 @@ class RedisDedupe:
             try:
                 return await self._told_together(questions, marks)
             except ResponseError:
-                # A cluster's proxy that takes no command over two slots, or a Redis that lets nobody run scripts.
+                # A proxy that takes no command over two slots, or a Redis that lets nobody run scripts.
                 self._apart = True
         pipeline = self._client.pipeline(transaction=False)
         for one in marks:
@@ -199,11 +198,6 @@ class RedisDedupe:
 _Question = tuple[Sequence[str], "asyncio.Future[list[bool] | None]"]
 
 _MARK: Final = "for _, key in ipairs(KEYS) do redis.call('SET', key, '', 'NX', 'EX', ARGV[1]) end"
-
-
-def client(url: str) -> Redis:
-    """A client that does not retry by itself: a webhook must not wait for a Redis that it can do without."""
-    return Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=1.0, socket_connect_timeout=1.0)
 
 
 class InTurn:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -19,40 +17,13 @@ from aiokafka.errors import (
 
 from schemas.failure import Invalid, NotNow, Reason
 from services.stream.batches import BATCH_BYTES, Batches, size_of
+from services.stream.connection import Connection as Connection
 from services.stream.record import Outgoing
 
 _STOP_S: Final = 5.0
 _TOO_LARGE: Final = "the record is larger than the topic takes"
 _SPENT: Final = (OutOfOrderSequenceNumber, ProducerClosed, ProducerFenced)
 """What an idempotent client never recovers from: a batch that was refused leaves a gap in its numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """How to reach the brokers; the same for producers, consumers and admin clients."""
-
-    bootstrap: str
-    security_protocol: str = "PLAINTEXT"
-    sasl_mechanism: str = "PLAIN"
-    sasl_username: str | None = None
-    sasl_password: str | None = None
-    ssl_cafile: str | None = None
-
-    def arguments(self) -> dict[str, Any]:
-        """Keyword arguments of every aiokafka client."""
-        chosen: dict[str, Any] = {
-            "bootstrap_servers": self.bootstrap.split(","),
-            "security_protocol": self.security_protocol,
-        }
-        if self.security_protocol.startswith("SASL"):
-            chosen |= {
-                "sasl_mechanism": self.sasl_mechanism,
-                "sasl_plain_username": self.sasl_username,
-                "sasl_plain_password": self.sasl_password,
-            }
-        if self.security_protocol.endswith("SSL"):
-            chosen["ssl_context"] = ssl.create_default_context(cafile=self.ssl_cafile)
-        return chosen
 
 
 class Producer:

@@ -10,7 +10,8 @@ from redis.asyncio import Redis
 
 from schemas.failure import NotNow
 from services.embedded.port import free_port
-from services.ingest.dedupe import HORIZON_S, PREFIX, Dedupe, InTurn, MemoryDedupe, RedisDedupe, client
+from services.ingest.dedupe import HORIZON_S, PREFIX, Dedupe, InTurn, MemoryDedupe, RedisDedupe
+from services.state.client import hasty
 
 
 class Steady:
@@ -26,7 +27,7 @@ async def dedupe(request: pytest.FixtureRequest) -> AsyncIterator[Dedupe]:
     if request.param == "memory":
         yield MemoryDedupe()
         return
-    redis = client(request.getfixturevalue("redis_db"))
+    redis = hasty(request.getfixturevalue("redis_db"))
     yield RedisDedupe(redis, lambda: pytest.fail("Redis is there"), deadline_s=5)
     await redis.aclose()
 
@@ -66,7 +67,7 @@ async def test_the_memory_of_the_process_ends_at_the_horizon_and_does_not_grow_f
 
 @pytest.mark.redis
 async def test_redis_is_told_to_forget_at_the_horizon_counted_from_the_first_mark(redis_db: str) -> None:
-    redis = client(redis_db)
+    redis = hasty(redis_db)
     dedupe = RedisDedupe(redis, lambda: None, deadline_s=5)
     await dedupe.mark(["a"])
     await dedupe.flushed()
@@ -82,7 +83,7 @@ async def test_redis_is_told_to_forget_at_the_horizon_counted_from_the_first_mar
 async def test_without_redis_everything_passes_is_counted_and_redis_is_left_alone_for_a_while() -> None:
     steady = Steady()
     passed: list[float] = []
-    redis = client(f"redis://127.0.0.1:{free_port()}")
+    redis = hasty(f"redis://127.0.0.1:{free_port()}")
     dedupe = RedisDedupe(redis, lambda: passed.append(steady.now_s), steady, deadline_s=5)
     assert await dedupe.seen(["a", "b"]) == [False, False]
     await dedupe.mark(["a"])
@@ -95,7 +96,7 @@ async def test_redis_is_asked_again_after_its_rest(redis_db: str) -> None:
     steady = Steady()
     passed: list[float] = []
     dead = Redis.from_url(f"redis://127.0.0.1:{free_port()}")
-    alive = client(redis_db)
+    alive = hasty(redis_db)
     dedupe = RedisDedupe(dead, lambda: passed.append(steady.now_s), steady, deadline_s=5, rest_s=1)
     assert await dedupe.seen(["a"]) == [False]
     dedupe._client = alive
@@ -112,7 +113,7 @@ async def test_redis_is_asked_again_after_its_rest(redis_db: str) -> None:
 
 @pytest.mark.redis
 async def test_a_mark_is_seen_here_at_once_and_by_others_after_the_next_trip(redis_db: str) -> None:
-    redis = client(redis_db)
+    redis = hasty(redis_db)
     here, there = (RedisDedupe(redis, lambda: pytest.fail("Redis is there"), deadline_s=5) for _ in range(2))
     await here.mark(["a", "b"])
     assert here._on_the_way == {"a", "b"}
@@ -124,7 +125,7 @@ async def test_a_mark_is_seen_here_at_once_and_by_others_after_the_next_trip(red
 
 @pytest.mark.redis
 async def test_flushing_waits_for_every_mark_also_for_those_of_the_last_moment(redis_db: str) -> None:
-    redis = client(redis_db)
+    redis = hasty(redis_db)
     dedupe = RedisDedupe(redis, lambda: pytest.fail("Redis is there"), deadline_s=5)
     asking = asyncio.create_task(dedupe.seen(["x"]))
     await asyncio.sleep(0)
@@ -137,9 +138,9 @@ async def test_flushing_waits_for_every_mark_also_for_those_of_the_last_moment(r
 
 @pytest.mark.redis
 async def test_a_redis_that_takes_only_commands_of_one_key_is_asked_key_by_key(redis_db: str) -> None:
-    redis = client(redis_db)
-    await redis.execute_command("ACL", "SETUSER", "narrow", "on", "nopass", "~*", "-@all", "+set", "+exists")
-    narrow = client(redis_db.replace("redis://", "redis://narrow:any@"))
+    redis = hasty(redis_db)
+    await redis.execute_command("ACL", "SETUSER", "narrow", "on", "nopass", "~*", "-@all", "+set", "+exists", "+client")
+    narrow = hasty(redis_db.replace("redis://", "redis://narrow:any@"))
     dedupe = RedisDedupe(narrow, lambda: pytest.fail("Redis is there"), deadline_s=5)
     try:
         await dedupe.mark(["a"])
@@ -155,7 +156,7 @@ async def test_a_redis_that_takes_only_commands_of_one_key_is_asked_key_by_key(r
 async def test_marks_that_redis_never_got_are_counted_and_forgotten() -> None:
     steady = Steady()
     passed: list[float] = []
-    redis = client(f"redis://127.0.0.1:{free_port()}")
+    redis = hasty(f"redis://127.0.0.1:{free_port()}")
     dedupe = RedisDedupe(redis, lambda: passed.append(steady.now_s), steady, deadline_s=5)
     await dedupe.mark(["a"])
     assert await dedupe.seen(["a"]) == [True]

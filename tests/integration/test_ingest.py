@@ -24,12 +24,13 @@ from services.config.document import parse
 from services.config.environment import Environment
 from services.embedded.port import free_port
 from services.ingest.app import build, serve
-from services.ingest.dedupe import PREFIX, RedisDedupe, client
+from services.ingest.dedupe import PREFIX, RedisDedupe
 from services.ingest.intake import TopicNames
 from services.ingest.measures import Measures
 from services.ingest.raw import delivery_of
 from services.operate.health import Health
 from services.operate.server import PortTaken, Server
+from services.state.client import hasty
 from services.stream.producer import Producer
 from tests.support import signing
 from tests.support.kafka import Kafka
@@ -114,7 +115,7 @@ NewTopic = Callable[..., Awaitable[str]]
 async def running(bootstrap: str, redis_url: str, names: TopicNames, **environment: Any) -> AsyncIterator[Ingest]:
     settings = Environment(kafka_bootstrap=bootstrap, max_body_bytes=LIMIT, **environment)
     producer = Producer(settings.kafka(), "test-ingest")
-    redis = client(redis_url)
+    redis = hasty(redis_url)
     registry = CollectorRegistry()
     measures = Measures(registry)
     app = build(
@@ -424,7 +425,7 @@ async def test_a_stop_lets_the_request_in_flight_finish_and_its_event_is_in_kafk
         await asyncio.wait_for(task, 30)
     assert answer.startswith(b"HTTP/1.1 200")
     assert b'"accepted":1' in answer
-    memory = client(redis_db)
+    memory = hasty(redis_db)
     remembered = [await memory.ttl(key) async for key in memory.scan_iter(match=f"{PREFIX}*")]
     await memory.aclose()
     assert len(remembered) == 1
