@@ -17,6 +17,7 @@ from services.cli import (
     replay,
     report,
     rules,
+    send_test,
     serve,
     silences,
     simulate,
@@ -55,6 +56,7 @@ app.command("oncall")(oncall.oncall)
 app.add_typer(silences.commands, name="silences")
 app.command("forecast")(forecast.forecast)
 app.command("report")(report.report)
+app.command("send-test")(send_test.send_test)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 app.command("version")(version.version)

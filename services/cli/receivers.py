@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
+import orjson
 import typer
 
 from services import clock
@@ -13,12 +18,12 @@ from services.cli import settings
 from services.cli.settings import AsJson, print_json
 from services.config.document import Document
 
-commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Where alerts go: try it.")
+commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Where alerts go: try it, and look at it.")
 
 
 @commands.callback()
 def _group() -> None:
-    """Where alerts go: try it."""
+    """Where alerts go: try it, and look at it."""
 
 
 @commands.command("test")
@@ -40,7 +45,7 @@ def try_them(
       SLACK_TOKEN=xoxb-… deskpulse receivers test --config my.yaml --json
     """
     settings.quiet_libraries()
-    document = settings.document(settings.config_file(config, settings.environment()))
+    _, document = settings.document_here(config)
     known = sorted(document.receivers)
     unknown = sorted(set(names or ()) - set(known))
     if unknown:
@@ -55,6 +60,79 @@ def try_them(
         for row in rows:
             typer.echo(f"{row['receiver']:<{width}}  {row['kind']}  {row['outcome']}  {row['problem'] or ''}".rstrip())
     raise typer.Exit(0 if all(row["outcome"] == "delivered" for row in rows) else 1)
+
+
+@commands.command("listen")
+def listen(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="The webhook receiver whose secrets sign. Default: any of them."),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where to listen; 0 is any free port.")] = 9009,
+    host: Annotated[str, typer.Option(help="On which address.")] = "127.0.0.1",
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="End after so many messages whose signature was right.", show_default=False),
+    ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="End after so many seconds; exit code 1 when --count was not reached."),
+    ] = None,
+    config: settings.Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Be a receiver: take webhooks on this machine, check their signatures, and print what they say, until Ctrl-C.
+
+    For trying alerts without Slack or a server of your own: a receiver {url: "http://127.0.0.1:9009/",
+    allow_private: true} leads here. What is signed with another secret, or too long ago, is shown as refused and
+    answered 401. --json prints one JSON object on each line, with the whole message.
+
+    \b
+    Examples:
+      deskpulse receivers listen
+      deskpulse receivers listen local --port 9009 --count 1 --json
+    """
+    from services.cli.listen import Heard, Listener, shown
+
+    secrets = _signing(name, config)
+    right = 0
+
+    def tell(heard: Heard) -> None:
+        nonlocal right
+        word = "ok" if heard.outcome == "accepted" else f"REFUSED  {heard.outcome}"
+        line = orjson.dumps(shown(heard)).decode() if as_json else f"{clock.now():%H:%M:%S}  {word}  {heard.says}"
+        typer.echo(line.rstrip())
+        sys.stdout.flush()
+        right += heard.outcome == "accepted"
+        if count is not None and right >= count:
+            listener.stop()
+
+    try:
+        listener = Listener(host, port, secrets, tell)
+    except OSError as exc:
+        settings.fail(f"{host}:{port}: cannot listen there ({exc.strerror}); give another --port")
+    typer.echo(f"listening on http://{host}:{listener.port}/, Ctrl-C ends it", err=True)
+    timer = threading.Timer(wait, listener.stop) if wait is not None else None
+    if timer is not None:
+        timer.daemon = True
+        timer.start()
+    with suppress(KeyboardInterrupt):
+        listener.run()
+    if count is not None and right < count:
+        raise typer.Exit(1)
+
+
+def _signing(name: str | None, config: Path | None) -> list[str]:
+    from services.config.receiver import WebhookReceiver
+
+    _, document = settings.document_here(config)
+    known = {one: found.webhook for one, found in document.receivers.items() if found.webhook is not None}
+    if name is not None and name not in known:
+        settings.fail(f"no webhook receiver '{name}' (there is: {', '.join(sorted(known)) or 'none'})")
+    if not known:
+        settings.fail("the configuration has no webhook receiver: nothing says which secret signs")
+    chosen: list[WebhookReceiver] = [known[name]] if name is not None else list(known.values())
+    return [secret.get_secret_value() for receiver in chosen for secret in receiver.secrets]
 
 
 async def _tried(document: Document, names: list[str]) -> list[dict[str, str | None]]:

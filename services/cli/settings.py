@@ -13,6 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from schemas.topics import TOPICS, Topic, webhooks_of
+from services.config import env_file
 from services.config.document import ConfigInvalid, Document, load, raw_retentions
 from services.config.environment import Environment
 
@@ -71,6 +72,19 @@ def _check_redis_url(url: str) -> None:
         fail("DESKPULSE_REDIS_URL: not an address; write redis://host:6379/0, rediss://… for TLS, or unix://…")
 
 
+def here(environment: Environment) -> Environment:
+    """``environment`` with the addresses of the ``deskpulse up`` that runs on this machine, where it names none."""
+    from services.embedded import running
+
+    found = running.found(environment.data_dir)
+    if found is None:
+        return environment
+    told = {"kafka_bootstrap": found.kafka, "redis_url": found.redis}
+    told = {name: value for name, value in told.items() if value and not getattr(environment, name)}
+    ports = {f"{service}_port": port for service, port in found.ports.items()}
+    return environment.model_copy(update={**told, **ports})
+
+
 def quiet_libraries() -> None:
     """For commands that tell by themselves what went wrong: libraries add nothing to that."""
     for name in ("aiokafka", "kafka", "redis"):
@@ -78,7 +92,17 @@ def quiet_libraries() -> None:
 
 
 def config_file(given: Path | None, settings: Environment, name: str = "deskpulse.yaml") -> Path:
-    """The configuration file: as given, as the environment says, or the shipped one called ``name``."""
+    """The configuration file: as given, as the environment says, or the shipped one called ``name``.
+
+    What it takes by ``${NAME}`` and the environment does not set comes from the ``.env`` beside it, from then on."""
+    found = _config_file(given, settings, name)
+    for variable, value in env_file.beside(found).items():
+        if not os.environ.get(variable):
+            os.environ[variable] = value
+    return found
+
+
+def _config_file(given: Path | None, settings: Environment, name: str) -> Path:
     if given is not None:
         return given
     if settings.config is not None and name == "deskpulse.yaml":
@@ -94,6 +118,25 @@ def document(file: Path) -> Document:
     """The configuration in ``file``; ends the command with a line for each problem."""
     try:
         return load(file, os.environ)
+    except ConfigInvalid as exc:
+        fail(problem_lines(file, exc.problems))
+
+
+def document_here(given: Path | None) -> tuple[Path, Document]:
+    """The document of the `deskpulse up` that runs on this machine, unless another is named, and its file; with the
+    secrets that `up` made up, where the environment has none. Ends the command with a line for each problem."""
+    from services.embedded import Unavailable, running, secret_file
+
+    known = environment()
+    if given is None and known.config is None and (runs := running.found(known.data_dir)) is not None:
+        given = Path(runs.config)
+    file = config_file(given, known)
+    try:
+        kept = secret_file.kept(known.data_dir)
+    except Unavailable as exc:
+        fail(str(exc))
+    try:
+        return file, load(file, kept | {name: value for name, value in os.environ.items() if value})
     except ConfigInvalid as exc:
         fail(problem_lines(file, exc.problems))
 

@@ -7,6 +7,7 @@ for each consumer group, since the embedded broker serves groups of one member o
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Iterable, Mapping
@@ -20,7 +21,7 @@ from schemas.failure import NotNow
 from services.clock import steady_s
 from services.config.document import Document, load
 from services.config.environment import Environment
-from services.embedded import Unavailable, secret_file
+from services.embedded import Unavailable, running, secret_file
 from services.embedded.broker import BrokerProcess
 from services.embedded.child import Child
 from services.embedded.console import Console
@@ -112,6 +113,7 @@ class _System:
         self._start_services()
         if not self._ready(stop):
             return
+        self._note()
         self._greet(document)
         if self._wish.demo:
             self._start_simulation(document)
@@ -123,6 +125,7 @@ class _System:
         if not self._running():
             return
         self._console.say("stopping")
+        running.forget(self._data)
         end_s = steady_s() + STOP_WITHIN_S
         # Each share is what may be spent in all when the step is over; what is left at the end is for killing.
         steps: list[tuple[list[Part], float]] = [
@@ -272,10 +275,25 @@ class _System:
             self._start_broker()
             asyncio.run(self._prepare_stores())
             self._start_services()
+            self._note()
         for part in self._parts:
             part.tend()
         if self._simulate is not None:
             self._simulate.tend()
+
+    def _note(self) -> None:
+        """So that commands in another terminal find what runs here."""
+        said = running.Running(
+            pid=os.getpid(),
+            kafka=self._variables.get("DESKPULSE_KAFKA_BOOTSTRAP") if self._broker is not None else None,
+            redis=self._variables.get("DESKPULSE_REDIS_URL") if self._redis is not None else None,
+            config=self._variables["DESKPULSE_CONFIG"],
+            ports=self._ports,
+        )
+        try:
+            running.note(self._data, said)
+        except OSError as exc:
+            self._console.say(f"{self._data / running.FILE_NAME} cannot be written ({exc.strerror})")
 
     def _greet(self, document: Document) -> None:
         say = self._console.say
