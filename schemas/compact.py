@@ -25,6 +25,7 @@ from zstandard import (
 )
 
 from schemas.dictionary import FIRST
+from schemas.failure import NotNow
 
 _NUMBER: Final = b"\x01"
 _LAST: Final = 0x7F
@@ -70,7 +71,8 @@ def shortened(record: bytes) -> bytes:
 
 
 def restored(stored: bytes) -> bytes:
-    """The record of a short form. One of a dictionary that is not known here is a bug: a newer version wrote it."""
+    """The record of a short form. Raises ``NotNow`` for one of a dictionary that is not known here: a newer version
+    wrote it, and this replica has to be upgraded before it can go on."""
     if stored[:1] != _NUMBER:
-        raise ValueError(f"a stored record of form {stored[0]}, which a newer version writes")
+        raise NotNow(f"a stored record has the form {stored[0]}, which a newer version writes: upgrade this replica")
     return _codec.decompress(memoryview(stored)[1:])

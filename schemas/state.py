@@ -2,8 +2,9 @@
 
 One writer: the metrics worker that owns the partition. Readers: the query API and the exporter. Records are
 MessagePack arrays in a short form (:mod:`schemas.compact`); a field is only ever appended, with a default, so an old
-worker's bytes decode. Anything else about the form of a record raises :data:`FORM`; older forms are read for ever,
-and written anew when the ticket changes. No record can be part of a cycle, so the collector need not look at them.
+worker's bytes decode. Anything else about the form of a record raises the version (:mod:`schemas.forms`); tickets of an
+older one are read, and written anew when they change or when the metrics workers come by (ADR 0025). No record can be
+part of a cycle, so the collector need not look at them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from schemas.compact import is_short, restored, shortened
+from schemas.forms import KNOWN
 from schemas.sla import SlaMetric
 from schemas.ticket import ActorKind, Kind, Priority, Status, Visibility
 
@@ -292,9 +294,9 @@ class Ticket(Struct, array_like=True, gc=False):
     recomputed: tuple[Recomputed, ...] = ()
 
 
-FORM: Final = 1
-"""The form of what is written now. 0, before ADR 0018: no short forms, every fact in a list of its own ticket, and
-timers in one list for each state."""
+FORM: Final = KNOWN.newest
+"""The form, which is the version, of what is written unless an older one has to be. 0, before ADR 0018: no short forms,
+every fact in a list of its own ticket, and timers in one list for each state."""
 
 
 class Entry(Struct, frozen=True, array_like=True, gc=False):
@@ -345,6 +347,12 @@ def unpack_entry(stored: bytes) -> Entry:
     return structs.replace(_entries.decode(_encoder.encode(values)), form=0)
 
 
+def outdated(entry: Entry, first: bytes | None, form: int) -> bool:
+    """Whether the ticket is not wholly of this form; ``first`` is the first element of its list of facts, which is the
+    oldest. A ticket whose entry was written anew may still have facts of form 0."""
+    return entry.form != form or (first is not None and not is_short(first))
+
+
 def with_facts(packed: bytes, facts: Sequence[Fact]) -> bytes:
     """``packed`` (empty, or made by this) with ``facts`` after those that are in it. Nothing that is in it is read."""
     number = len(facts) + (int.from_bytes(packed[1:_HEAD], "big") if packed else 0)
@@ -392,9 +400,10 @@ def slot(partition: int) -> str:
 
 def position_key(partition: int) -> str:
     """Hash: ``epoch``, ``step``, ``next`` (offset), ``last`` (identity of the last record), ``clock_us``, ``life``
-    (another value with each owner), ``swept`` (the revision of the cuts in which every ticket counts); for readers
-    ``logged`` and ``listed`` (the epoch, where :func:`late_key` and :func:`listed_key` can be relied on) and
-    ``late_from`` (the last step of which :func:`late_key` may have forgotten something)."""
+    (another value with each owner), ``swept`` (the revision of the cuts in which every ticket counts), ``oldest`` and
+    ``newest`` (the versions that occur in it, absent for 0: :mod:`schemas.forms`); for readers ``logged`` and
+    ``listed`` (the epoch, where :func:`late_key` and :func:`listed_key` can be relied on) and ``late_from`` (the last
+    step of which :func:`late_key` may have forgotten something)."""
     return slot(partition) + "pos"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -73,6 +74,7 @@ from services.operate.registry import process_registry
 from services.operate.server import Server
 from services.state import client
 from services.state.client import away
+from services.state.forms import Forms
 from services.state.partitions import Partitions
 from services.state.recompute import Recomputes
 from services.state.tickets import Tickets
@@ -110,6 +112,7 @@ def build(
     promises, forecaster = TimerList(reader, partitions), Forecaster(document, found)
     book = SilenceBook(document, writer, reader)
     app = FastAPI(title="Deskpulse", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
+    app.state.refusal = lambda: None
     app.state.access = access = Access(document, now, clock.steady_s, registry, keys_from)
     app.state.context = Context(
         document=document,
@@ -188,7 +191,9 @@ async def run(
     writer, reader, blocking = client.writer(url), client.reader(url), client.blocking(url, connections=2)
     health, registry, feed = Health(), process_registry(), Feed(blocking, reader)
     health.check("redis", lambda: _redis_problem(reader))
+    forms = Forms(writer, "api", health)
     app = build(document, writer=writer, reader=reader, feed=feed, health=health, registry=registry)
+    app.state.refusal = lambda: forms.refusal
 
     def prepared(changed: Document) -> Take:
         compiled(changed)
@@ -205,31 +210,36 @@ async def run(
     await calendars.begin()
     reload = Reload(environment.config, document, prepared, registry, health)
     server = Server(app, environment.bind_host, environment.api_port)
+    with suppress(NotNow):
+        await forms.look()
     await server.start()
     garbage.settle()
     reloading = asyncio.create_task(reload.run(stop), name="configuration")
     following = asyncio.create_task(feed.run(stop, health), name="feed")
     shifts = asyncio.create_task(calendars.run(stop), name="calendars")
+    watching = asyncio.create_task(forms.watch(stop), name="state")
     stopping = asyncio.create_task(stop.wait())
     try:
         log.info("started", url=server.url)
         if not app.state.access.protected:
             log.warning("open_to_everybody", fix="configure api_tokens or api.oidc before others can reach this port")
         started(server.url)
-        tasks = (following, reloading, shifts)
+        tasks = (following, reloading, shifts, watching)
         await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
             await next(task for task in tasks if task.done())
-            raise RuntimeError("the feed, the reload or the calendars ended by itself")
+            raise RuntimeError("the feed, the reload, the calendars or the look at the state ended by itself")
     finally:
         health.draining = True
         feed.end()
         following.cancel()
         reloading.cancel()
         shifts.cancel()
-        await asyncio.gather(following, reloading, shifts, return_exceptions=True)
+        watching.cancel()
+        await asyncio.gather(following, reloading, shifts, watching, return_exceptions=True)
         stopping.cancel()
         await server.stop()
+        await forms.leave()
         for redis in (writer, reader, blocking):
             await redis.aclose()
         log.info("stopped")

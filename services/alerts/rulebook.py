@@ -16,10 +16,12 @@ import msgspec
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
+from schemas.forms import ALERTS_FORM_KEY
 from services.alerts import keys
 from services.config.document import Document
 from services.config.rule import RULE, Rule, cut_problem, problems
 from services.state.client import away
+from services.state.forms import guarded
 
 MOST: Final = 500
 """Rules that the API takes in all."""
@@ -82,8 +84,8 @@ class RuleBook:
     def __init__(self, document: Document, writer: Redis, reader: Redis) -> None:
         self._document = document
         self._reader: Any = reader
-        self._put = writer.register_script(_PUT)
-        self._delete = writer.register_script(_DELETE)
+        self._put = writer.register_script(guarded(_PUT, ALERTS_FORM_KEY))
+        self._delete = writer.register_script(guarded(_DELETE, ALERTS_FORM_KEY))
 
     def follow(self, document: Document) -> None:
         """The file's rules are those of ``document`` from now on."""

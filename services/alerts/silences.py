@@ -14,11 +14,13 @@ from typing import Any, Final, Protocol
 import msgspec
 from redis.asyncio import Redis
 
+from schemas.forms import ALERTS_FORM_KEY
 from schemas.instant import SECOND_US
 from services.alerts import keys
 from services.alerts.silence import Plan, Silence, SilenceState
 from services.config.document import Document
 from services.state.client import away
+from services.state.forms import guarded
 
 MOST: Final = 500
 """Silences that the API takes, planned ones and active ones together."""
@@ -67,7 +69,9 @@ class SilenceBook:
         self._plan = Plan(document.silences)
         self._writer: Any = writer
         self._reader: Any = reader
-        self._change = writer.register_script((files("services.alerts") / "lua" / "silence.lua").read_text())
+        self._change = writer.register_script(
+            guarded((files("services.alerts") / "lua" / "silence.lua").read_text(), ALERTS_FORM_KEY)
+        )
         self._read: tuple[str | None, tuple[Silence, ...]] = (None, ())
 
     def follow(self, document: Document) -> None:

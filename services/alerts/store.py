@@ -16,11 +16,13 @@ from redis.asyncio import Redis
 
 from schemas import codec
 from schemas.alert import Alert, AlertEvent, AlertState, Severity
+from schemas.forms import ALERTS_FORM_KEY
 from schemas.instant import SECOND_US, from_datetime
 from services.alerts import keys
 from services.alerts.delivery import DEAD, Delivery, DeliveryState, Kind, Rate, own
 from services.alerts.state import Step
 from services.state.client import away
+from services.state.forms import guarded
 
 RESOLVED_KEPT_US: Final = 30 * 86_400 * SECOND_US
 """How long a resolved alert can be looked up, counted from its last transition."""
@@ -248,7 +250,7 @@ class RedisStore:
         self._writer: Any = writer  # redis-py's stubs return unions of all that any option could give
         self._reader: Any = reader
         self._transition, self._claim, self._renew, self._settle, self._prune, self._resend = (
-            writer.register_script((LUA / f"{name}.lua").read_text())
+            writer.register_script(guarded((LUA / f"{name}.lua").read_text(), ALERTS_FORM_KEY))
             for name in ("transition", "claim", "renew", "settle", "prune", "resend")
         )
 

@@ -16,6 +16,7 @@ from schemas import codec, topics
 from schemas.alert import AlertEvent
 from schemas.envelope import alert_headers
 from schemas.failure import NotNow
+from schemas.forms import ALERTS_FORM_KEY
 from services import clock
 from services.alerts import delivery
 from services.alerts.alerting import Alerting
@@ -51,6 +52,7 @@ from services.operate.health import Health
 from services.operate.registry import process_registry
 from services.operate.server import Server
 from services.state import client
+from services.state.forms import Forms
 from services.state.partitions import Partitions
 from services.state.timers import TimerList
 from services.stream import runtime
@@ -184,6 +186,8 @@ async def run(
 
     runtime.background(app, "configuration", Reload(environment.config, document, prepared, registry, health).run)
 
+    forms = Forms(writer, "alerts", health)
+    runtime.background(app, "state", forms.run)
     health.check("partitions", lambda: None if app.owned else "No partition of the SLA topic is assigned yet.")
     health.check("redis", lambda: _redis_problem(store))
     probe = FastAPI(title="Deskpulse alerts worker", docs_url=None, redoc_url=None)
@@ -195,13 +199,16 @@ async def run(
     try:
         log.info("started", url=server.url, receivers=sorted(channels))
         started(server.url)
-        await runtime.run(app, stop, grace_s=30.0)
+        if await forms.begin(stop):
+            await forms.settle(ALERTS_FORM_KEY)
+            await runtime.run(app, stop, grace_s=30.0)
     finally:
         health.draining = True
         await producer.stop()
         await server.stop()
         for found in channels.values():
             await found.close()
+        await forms.leave()
         await writer.aclose()
         await reader.aclose()
         log.info("stopped")

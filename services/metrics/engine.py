@@ -16,6 +16,7 @@ from msgspec import structs
 from schemas.sla import SlaMetric
 from schemas.state import (
     FORGET_FROM,
+    FORM,
     PAUSED_FROM,
     Entry,
     Fact,
@@ -56,11 +57,13 @@ class Change:
 
 
 class Engine:
-    """Holds the rules, the resolutions and the segments, and nothing of any ticket."""
+    """Holds the rules, the resolutions and the segments, and nothing of any ticket. ``form`` is the one in which
+    tickets are written."""
 
     def __init__(self, rules: Rules, kept: tuple[Resolution, ...], segments: Segments | None = None) -> None:
         self._rules = rules
         self._kept = kept
+        self.form = FORM
         self.segments = segments or Segments(Cuts(0, {named(cut): 0 for cut in rules.segments}))
 
     def histories(self, entries: Mapping[str, Entry], incoming: Mapping[str, Sequence[Fact]]) -> list[str]:
@@ -108,7 +111,7 @@ class Engine:
                 if not fresh:
                     continue
                 if entry is None:
-                    entry = Entry(_blank(key, floor_us), revision=self.segments.cuts.revision)
+                    entry = Entry(_blank(key, floor_us), revision=self.segments.cuts.revision, form=self.form)
                 ticket, flows, undone = self._folded(entry.ticket, fresh, known, tally)
                 newest, recent, listed = keeping.taken(entry, fresh)
                 if listed:
@@ -137,6 +140,21 @@ class Engine:
             self._count(Ticket(ticket.source, ticket.ticket_id), ticket, flows, [], change.counting, scope)
             change.counting.add(ticket.source, [(*one, 1) for one in promises(entry)], scope)
             change.delta.entries[key] = pack(structs.replace(entry, revision=revision))
+            change.tally.events += 1
+        return change
+
+    def rewritten(self, entries: Mapping[str, Entry], history: Mapping[str, Sequence[Fact]]) -> Change:
+        """These tickets in the form of now. They say what they said: nothing is counted or announced."""
+        change = Change(Counting(self.segments, self._kept))
+        delta = change.delta
+        for key, entry in entries.items():
+            newest, recent, listed = keeping.anew(history[key])
+            after = structs.replace(entry, newest=newest, recent=recent, form=self.form)
+            delta.forgotten.append(key)  # what is there goes before anything is written, in the same step
+            delta.entries[key] = pack(after)
+            if listed:
+                delta.facts[key] = listed
+            _relist(entry, after, delta)
             change.tally.events += 1
         return change
 
@@ -277,7 +295,7 @@ class Engine:
         look, and lists the timers for the API."""
         delta = change.delta
         said = announce(ticket, before.notices, clock_us, self._rules)
-        entry = Entry(ticket, said.notices, recent, before.revision, heard_us, newest)
+        entry = Entry(ticket, said.notices, recent, before.revision, heard_us, newest, self.form)
         delta.entries[key] = pack(entry)
         delta.events += said.events
         delta.due[key] = said.wake_us if said.wake_us is not None else retention.wake_us(entry, self._rules)
@@ -286,15 +304,20 @@ class Engine:
             flows = [(*one, 1) for one in now if one not in was]
             flows += [(*one, -1) for one in was if one not in now]
             change.counting.add(ticket.source, flows, (-1, before.revision))
-        old, new = listing(before), listing(entry)
-        for place, score in new.items():
-            if old.get(place) != score:
-                delta.listed[place] = score
-        for place in old:
-            if place not in new:
-                delta.unlisted.add(place)
-                delta.listed.pop(place, None)
+        _relist(before, entry, delta)
         return entry
+
+
+def _relist(before: Entry, after: Entry, delta: Delta) -> None:
+    """Lists the timers where they stand now."""
+    old, new = listing(before), listing(after)
+    for place, score in new.items():
+        if old.get(place) != score:
+            delta.listed[place] = score
+    for place in old:
+        if place not in new:
+            delta.unlisted.add(place)
+            delta.listed.pop(place, None)
 
 
 def listing(entry: Entry) -> dict[TimerPlace, int]:

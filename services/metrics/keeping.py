@@ -38,3 +38,15 @@ def taken(entry: Entry, fresh: Sequence[Fact]) -> tuple[bytes, bytes, bytes]:
         return newest, entry.recent, b""
     tails = b"".join([fact.event_id[-TAIL:] for fact in facts_of(newest)])
     return b"", (entry.recent + tails)[-TAIL * TAILS :], pack_facts(newest)
+
+
+def anew(facts: Sequence[Fact]) -> tuple[bytes, bytes, list[bytes]]:
+    """``newest`` and ``recent`` of an entry and its list, as if these facts had been taken one by one."""
+    newest, recent, listed = b"", b"", []
+    for fact in facts:
+        newest = with_facts(newest, [fact])
+        if len(newest) > MOST:
+            recent = (recent + b"".join([one.event_id[-TAIL:] for one in facts_of(newest)]))[-TAIL * TAILS :]
+            listed.append(pack_facts(newest))
+            newest = b""
+    return newest, recent, listed

@@ -25,6 +25,7 @@ from services.operate.health import Health
 from services.operate.registry import process_registry
 from services.operate.server import Server
 from services.state import client
+from services.state.forms import Forms
 from services.state.partitions import Partitions
 from services.state.recompute import Recomputes
 from services.stream import runtime
@@ -50,7 +51,9 @@ async def run(document: Document, environment: Environment, stop: asyncio.Event)
         session_timeout_s=environment.kafka_session_timeout_s,
         instance_id=environment.instance_id,
     )
-    worker = Worker(consumer, RedisStore(writer), plan, producer, outbox, meters, health, Recomputes(writer, writer))
+    forms = Forms(writer, "metrics", health)
+    store, recomputes = RedisStore(writer), Recomputes(writer, writer)
+    worker = Worker(consumer, store, plan, producer, outbox, meters, health, recomputes, forms)
     kpis = KpiReader(reader, Partitions(reader), plan.kept)
     exporter = Exporter(kpis, document.windows_s, document.segments, registry)
 
@@ -85,6 +88,7 @@ async def run(document: Document, environment: Environment, stop: asyncio.Event)
         health.draining = True
         await producer.stop()
         await server.stop()
+        await forms.leave()
         await writer.aclose()
         await reader.aclose()
         log.info("stopped")

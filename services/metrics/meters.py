@@ -103,6 +103,25 @@ class Meters:
             "Tickets whose timers changed since their promises were made anew on request.",
             registry=registry,
         )
+        self.version = Gauge(
+            "deskpulse_state_version",
+            "The oldest version of state that occurs in the partition.",
+            ["partition"],
+            registry=registry,
+        )
+        self.written = Gauge(
+            "deskpulse_state_written_version", "The version of state that this worker writes.", registry=registry
+        )
+        self.rewriting_partitions = Gauge(
+            "deskpulse_state_rewriting_partitions",
+            "Partitions of this worker in which tickets of other versions may be left to rewrite.",
+            registry=registry,
+        )
+        self.rewritten = Counter(
+            "deskpulse_state_rewritten_tickets_total",
+            "Tickets of other versions that were rewritten in the one that is written now.",
+            registry=registry,
+        )
         self.values = Gauge(
             "deskpulse_segment_values",
             "Values of a segment that are counted by themselves; at its limit what else comes counts as `other`.",
@@ -118,6 +137,6 @@ class Meters:
 
     def forget(self, partition: str) -> None:
         """Takes away what was shown of a partition that another worker shows now."""
-        for gauge in (self.lag, self.clock_lag, self.watermark):
+        for gauge in (self.lag, self.clock_lag, self.watermark, self.version):
             with suppress(KeyError):  # it was lost before it was ever looked at
                 gauge.remove(partition)

@@ -15,6 +15,7 @@ class Position:
     ``last`` is the identity of the record before it, by which a topic that was made anew is told from the old one.
     ``clock_us`` is the partition's clock and never goes back. ``swept`` is the revision of the cuts in which every
     ticket of the partition counts. ``began_us`` is when the log took the first record that is in the state; 0 before.
+    ``oldest`` and ``newest`` are the versions that occur in it (``schemas.forms``).
     """
 
     epoch: int
@@ -24,6 +25,18 @@ class Position:
     clock_us: int = 0
     swept: int = 0
     began_us: int = 0
+    oldest: int = 0
+    newest: int = 0
+
+    def only(self, version: int) -> Position:
+        """The same where nothing but this version occurs."""
+        return replace(self, oldest=version, newest=version)
+
+    def also(self, version: int) -> Position:
+        """The same where this version occurs too."""
+        if self.oldest <= version <= self.newest:
+            return self
+        return replace(self, oldest=min(self.oldest, version), newest=max(self.newest, version))
 
     def begun_us(self, first: Record) -> int:
         """When this state began, or begins with ``first``."""

@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 
 from schemas import codec
 from schemas import state as layout
+from schemas.forms import KNOWN, SHARED_FORM_KEY, Known
 from schemas.instant import SECOND_US
 from schemas.state import Entry, Fact
 from services.kpi.cuts import Cuts, by_cut, read
@@ -26,6 +27,7 @@ from services.kpi.window import resolutions
 from services.metrics.delta import Delta
 from services.metrics.position import Position
 from services.state.client import away
+from services.state.forms import guarded
 
 LUA: Final = files("services.metrics") / "lua"
 
@@ -34,17 +36,25 @@ class Fenced(Exception):
     """The partition is not where this worker left it: another worker took it, or Redis went back in time."""
 
 
+class Newer(Exception):
+    """The partition holds versions that this code must not touch."""
+
+
 class Store(Protocol):
     """The state of partitions. Every call may raise ``NotNow``; only :meth:`apply` changes a ticket."""
 
     async def claim(self, partition: int) -> Position:
-        """Takes the partition over; from now on older owners are fenced off."""
+        """Takes the partition over; from now on older owners are fenced off. Raises :class:`Newer`, and takes nothing,
+        where it holds versions that are not known here."""
 
     async def entries(self, partition: int, keys: Sequence[str]) -> dict[str, Entry]:
         """The stored tickets among ``keys`` (``source:ticket_id``)."""
 
     async def facts(self, partition: int, keys: Sequence[str]) -> dict[str, list[Fact]]:
         """The facts of ``keys``, in order of arrival."""
+
+    async def outdated(self, partition: int, keys: Sequence[str], form: int) -> dict[str, Entry]:
+        """The stored tickets among ``keys`` that are not wholly of this form."""
 
     async def due(self, clocks_us: Mapping[int, int], limit: int) -> dict[int, list[str]]:
         """For each partition that has any, up to ``limit`` tickets whose time has come at its clock, the longest
@@ -88,18 +98,25 @@ class Store(Protocol):
 class RedisStore:
     """The real store. Takes a client that never re-sends by itself (``services.state.client.writer``)."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, known: Known = KNOWN) -> None:
         self._redis: Any = redis  # its stubs return unions of everything that any option could make it return
+        self._known = known
         self._claim = redis.register_script((LUA / "claim.lua").read_text())
         self._apply = redis.register_script((LUA / "apply.lua").read_text())
-        self._register = redis.register_script((LUA / "register.lua").read_text())
-        self._admit = redis.register_script((LUA / "admit.lua").read_text())
+        self._register, self._admit = (
+            redis.register_script(guarded((LUA / f"{name}.lua").read_text(), SHARED_FORM_KEY, known))
+            for name in ("register", "admit")
+        )
 
     async def claim(self, partition: int) -> Position:
         with away():
             await self._redis.sadd(layout.PARTITIONS_KEY, partition)
-            found = await self._claim(keys=[layout.position_key(partition)], args=[uuid4().hex])
-        epoch, step, next_offset, last, clock_us, swept, began_us = found
+            found = await self._claim(
+                keys=[layout.position_key(partition)], args=[uuid4().hex, self._known.reads, self._known.newest]
+            )
+        if found[0] == b"refused":
+            raise Newer(self._known.refusal(int(found[1]), int(found[2])))
+        epoch, step, next_offset, last, clock_us, swept, began_us, oldest, newest = found
         return Position(
             int(epoch),
             int(step or 0),
@@ -108,6 +125,8 @@ class RedisStore:
             int(clock_us or 0),
             int(swept or 0),
             int(began_us or 0),
+            int(oldest or 0),
+            int(newest or 0),
         )
 
     async def entries(self, partition: int, keys: Sequence[str]) -> dict[str, Entry]:
@@ -127,6 +146,17 @@ class RedisStore:
         with away():
             found = await pipeline.execute()
         return {key: _arrived(found[2 * at], found[2 * at + 1]) for at, key in enumerate(keys)}
+
+    async def outdated(self, partition: int, keys: Sequence[str], form: int) -> dict[str, Entry]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for key in keys:
+            pipeline.get(_ticket(partition, key))
+            pipeline.lindex(_facts(partition, key), 0)
+        with away():
+            found = await pipeline.execute() if keys else []
+        stored = zip(keys, found[::2], found[1::2], strict=True)
+        entries = ((key, layout.unpack_entry(packed), first) for key, packed, first in stored if packed is not None)
+        return {key: entry for key, entry, first in entries if layout.outdated(entry, first, form)}
 
     async def due(self, clocks_us: Mapping[int, int], limit: int) -> dict[int, list[str]]:
         return await self._scheduled(clocks_us, 0, limit)
@@ -209,7 +239,8 @@ class RedisStore:
     async def apply(self, partition: int, before: Position, after: Position, delta: Delta) -> None:
         values: list[bytes] = []
         changes = msgspec.msgpack.encode(_changes(partition, before, after, delta, values))
-        arguments: list[str | bytes] = [str(before.epoch), str(before.step), uuid4().hex, changes, *values]
+        fence = (str(before.epoch), str(before.step), uuid4().hex, changes, str(before.newest))
+        arguments: list[str | bytes] = [*fence, *values]
         with away():
             try:
                 outcome = await self._step(partition, arguments)
@@ -227,7 +258,8 @@ class RedisStore:
 class MemoryStore:
     """The same in memory, for property tests: plain dictionaries, no expiry."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Known = KNOWN) -> None:
+        self.known = known
         self.positions: dict[int, Position] = {}
         self.tickets: dict[tuple[int, str], bytes] = {}
         self.history: dict[tuple[int, str], list[bytes]] = {}
@@ -243,6 +275,8 @@ class MemoryStore:
 
     async def claim(self, partition: int) -> Position:
         old = self.positions.get(partition, Position(0))
+        if old.step and (refusal := self.known.refusal(old.oldest, old.newest)):
+            raise Newer(refusal)
         taken = replace(old, epoch=old.epoch + 1)
         self.positions[partition] = taken
         return taken
@@ -255,6 +289,14 @@ class MemoryStore:
     async def facts(self, partition: int, keys: Sequence[str]) -> dict[str, list[Fact]]:
         return {
             key: _arrived(self.history.get((partition, key), ()), self.tickets.get((partition, key))) for key in keys
+        }
+
+    async def outdated(self, partition: int, keys: Sequence[str], form: int) -> dict[str, Entry]:
+        entries = await self.entries(partition, keys)
+        return {
+            key: entry
+            for key, entry in entries.items()
+            if layout.outdated(entry, next(iter(self.history.get((partition, key), ())), None), form)
         }
 
     async def due(self, clocks_us: Mapping[int, int], limit: int) -> dict[int, list[str]]:
@@ -356,7 +398,7 @@ def _add(counters: dict[str, int], amounts: Mapping[str, int]) -> None:
 
 _ASKED_AT_ONCE: Final = 1000
 _WIDTHS_S: Final = {resolution.name: resolution.width_s for resolution in resolutions(())}
-_VALUES_FROM: Final = 5
+_VALUES_FROM: Final = 6
 """The place of the first packed value among the arguments of ``apply.lua``."""
 
 
@@ -415,6 +457,8 @@ def _changes(partition: int, before: Position, after: Position, delta: Delta, va
             *("clock_us", after.clock_us),
             *("swept", after.swept),
             *("began_us", after.began_us),
+            *("oldest", after.oldest),
+            *("newest", after.newest),
         ],
     }
 

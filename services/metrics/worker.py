@@ -18,6 +18,7 @@ import structlog
 
 from schemas import codec
 from schemas.failure import Invalid, NotNow, Reason
+from schemas.forms import SHARED_FORM_KEY
 from schemas.instant import from_datetime, to_rfc3339
 from schemas.sla import SlaKind
 from schemas.state import Fact
@@ -32,9 +33,12 @@ from services.metrics.outbox import Outbox
 from services.metrics.partition import Partition, Resumed
 from services.metrics.plan import Plan
 from services.metrics.recompute import Recompute
-from services.metrics.store import Fenced, Store
+from services.metrics.rewriting import Rewriting
+from services.metrics.store import Fenced, Newer, Store
 from services.metrics.sweep import Sweep
-from services.operate.health import Health
+from services.metrics.walk import Walk
+from services.operate.health import Health, Note
+from services.state.forms import Forms, Refused
 from services.state.recompute import Recomputes
 from services.stream.consumer import BatchConsumer
 from services.stream.dead_letter import from_record
@@ -75,14 +79,19 @@ class Worker:
         meters: Meters,
         health: Health,
         recomputes: Recomputes,
+        forms: Forms,
     ) -> None:
         self._consumer = consumer
         self._store = store
         self._plan = plan
         self._next: Plan | None = plan
         self._engine = plan.engine(Cuts())
-        self._sweep = Sweep(store, meters, self._counted, self._swept)
-        self._recompute = Recompute(store, recomputes, meters, self._counted, self._clock_us, self._renewed)
+        self._forms = forms
+        self._walks = (
+            Walk(store, Rewriting(store, meters, self._rewritten)),
+            Walk(store, Sweep(store, meters, self._counted, self._swept)),
+            Walk(store, Recompute(store, recomputes, meters, self._counted, self._clock_us, self._renewed)),
+        )
         self._producer = producer
         self._outbox = outbox
         self._meters = meters
@@ -94,12 +103,18 @@ class Worker:
         self._forgot_s = 0.0
         self._stop = asyncio.Event()
 
-    def problem(self) -> str | None:
-        """Why this worker is not ready, in one sentence."""
+    def problem(self) -> str | Note | None:
+        """Why this worker is not ready, in one sentence; or what it is about beside its work."""
         if not self._consumer.owned:
             return "The consumer group has given this worker no partition yet."
         if missing := self._consumer.owned - self._held.keys():
             return f"{len(missing)} of {len(self._consumer.owned)} partitions are not taken over yet."
+        form = self._engine.form
+        spans = [(one.position.oldest, one.position.newest) for one in self._held.values() if one.position.step]
+        if other := sum(span != (form, form) for span in spans):
+            return Note(
+                f"The tickets of {other} of {len(self._held)} partitions are being rewritten as version {form}."
+            )
         return None
 
     def follow(self, plan: Plan) -> None:
@@ -107,10 +122,24 @@ class Worker:
         self._next = plan
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Works until ``stop``."""
+        """Works until ``stop``. While the state is of a version that it must not touch it is no member of the group, so
+        that workers that know it have its partitions."""
         self._stop = stop
+        while await self._forms.begin(stop):
+            try:
+                await self._work(stop)
+            except (Newer, Refused) as refusal:
+                log.warning("left_the_group", why=str(refusal))
+                for number in list(self._held):
+                    self._lose(number)
+                    self._meters.forget(str(number))
+                self._outbox.partitions = set()
+                await self._pause(_FENCED_S)
+
+    async def _work(self, stop: asyncio.Event) -> None:
         try:
             await self._patiently("kafka", self._consumer.start)
+            self._looked_s = 0.0
             while not stop.is_set():
                 self._health.beat("metrics-loop", _BEAT_S)
                 await self._adopt()
@@ -122,8 +151,8 @@ class Worker:
                     self._meters.batch_seconds.observe(clock.steady_s() - began_s)
                 await self._tick()
                 await self._look_back()
-                await self._patiently("redis", partial(self._sweep.turn, self._engine, self._held))
-                await self._patiently("redis", partial(self._recompute.turn, self._engine, self._held))
+                for walk in self._walks:
+                    await self._patiently("redis", partial(walk.turn, self._engine, self._held))
                 await self._commit()
         except NotNow as wait:
             # A stop while a dependency is away: the batch in hand stays in the log and is read again.
@@ -150,8 +179,9 @@ class Worker:
         if cuts.added.items() != self._engine.segments.cuts.added.items():
             known = {}
             log.info("segments_counted", revision=cuts.revision, segments=sorted(cuts.added))
-            self._sweep.again()
+        form = self._engine.form
         self._engine = self._plan.engine(cuts)
+        self._engine.form = form
         await self._patiently("redis", partial(self._store.readmit, cuts, known))
         self._meters.values.clear()
 
@@ -188,6 +218,8 @@ class Worker:
             self._held[number] = held
             self._meters.resumed.labels(how.value).inc()
             log.info("partition_taken", partition=number, how=how.value, offset=offset, epoch=position.epoch)
+        if new or owned - self._held.keys():
+            self._write()
         self._outbox.partitions = set(self._held)
 
     async def _absorb_all(self, batches: Mapping[int, list[Record]]) -> None:
@@ -265,6 +297,10 @@ class Worker:
         """A step of the sweep; with ``revision`` the one that says that the partition is done."""
         return await self._apply(held, None, held.position.clock_us, delta, swept=revision)
 
+    async def _rewritten(self, held: Partition, delta: Delta, version: int | None) -> bool:
+        """A step of the rewriting; with ``version`` the one that says that nothing else occurs in the partition."""
+        return await self._apply(held, None, held.position.clock_us, delta, only=version)
+
     def _clock_us(self, held: Partition) -> int:
         """The partition's clock as it is now, ahead of the position's while nothing is applied."""
         return held.clock(self._consumer.caught_up_us(held.number), None)
@@ -325,6 +361,10 @@ class Worker:
         if now_s - self._looked_s < _LOOK_BACK_S:
             return
         self._looked_s = now_s
+        if (refusal := await self._patiently("redis", self._forms.look)) is not None:
+            raise Refused(refusal)
+        self._write()
+        await self._forms.settle(SHARED_FORM_KEY)
         for number, stands in (await self._patiently("redis", partial(self._store.steps, list(self._held)))).items():
             position = self._held[number].position
             if stands < (position.epoch, position.step):
@@ -341,10 +381,20 @@ class Worker:
             log.warning("admissions_went_back", segments=values)
             await self._count_in(cuts)
 
+    def _write(self) -> None:
+        """Writes from now on what every process knows that reads it."""
+        form = self._forms.target(max((one.position.newest for one in self._held.values()), default=0))
+        if form != self._engine.form:
+            log.info("version_written", version=form, before=self._engine.form)
+        self._engine.form = form
+        self._meters.written.set(form)
+        for number, one in self._held.items():
+            self._meters.version.labels(str(number)).set(one.position.oldest)
+
     def _lose(self, number: int) -> None:
         self._held.pop(number, None)
-        self._sweep.forget(number)
-        self._recompute.forget(number)
+        for walk in self._walks:
+            walk.forget(number)
 
     async def _apply(
         self,
@@ -354,10 +404,13 @@ class Worker:
         delta: Delta,
         *,
         swept: int | None = None,
+        only: int | None = None,
         first: Record | None = None,
     ) -> bool:
         """One fenced step. False when it was refused: the partition is taken over anew from where it stands."""
         after = held.position.after(last, clock_us)
+        form = self._engine.form
+        after = after.only(form) if held.position.step == 0 or only == form else after.also(form)
         if swept is not None:
             after = replace(after, swept=swept)
         if first is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -41,7 +42,8 @@ class BatchConsumer:
         self._fresh: set[int] = set()
         self._fetches = 0
         self._served: dict[int, int] = {}
-        self._client = AIOKafkaConsumer(
+        self._made = partial(
+            AIOKafkaConsumer,
             **connection.arguments(),
             client_id=group,
             group_id=group,
@@ -55,9 +57,15 @@ class BatchConsumer:
             max_partition_fetch_bytes=4 << 20,
             partition_assignment_strategy=(StickyPartitionAssignor,),
         )
+        self._client = self._made()
+        self._stopped = False
 
     async def start(self) -> None:
-        """Connects and joins the group. Raises :class:`NotNow` when no broker answers (A-2)."""
+        """Connects and joins the group, also once more after :meth:`stop`. Raises :class:`NotNow` when no broker
+        answers (A-2)."""
+        if self._stopped:
+            self._client, self._stopped = self._made(), False
+            self._fresh.clear()
         try:
             await self._client.start()
         except (KafkaError, OSError):
@@ -66,6 +74,7 @@ class BatchConsumer:
 
     async def stop(self) -> None:
         """Leaves the group; bounded, since a vanished broker must not hold up a stop (A-6)."""
+        self._stopped = True
         try:
             await asyncio.wait_for(self._client.stop(), 10)
         except (KafkaError, OSError, TimeoutError):

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from bench.configuration import DOCUMENT
+from schemas.failure import NotNow
 from schemas.instant import SECOND_US
 from schemas.sla import SlaMetric
 from schemas.state import FORM, Fact, Mode, Stated, pack, pack_facts, unpack_entry, unpack_facts, with_facts
@@ -115,7 +116,7 @@ def test_a_late_event_and_a_repeated_one_find_its_facts(golden: Golden) -> None:
 
 def test_what_a_newer_version_wrote_is_refused_loudly() -> None:
     entry = pack(unpack_entry(bytes.fromhex(OLDEST[0]["entry"])))
-    with pytest.raises(ValueError, match="newer version"):
+    with pytest.raises(NotNow, match="newer version"):
         unpack_entry(b"\x02" + entry[1:])
 
 

@@ -14,6 +14,7 @@ from fastapi.params import Query
 from prometheus_client import Counter
 from redis.asyncio import Redis
 
+from schemas.failure import NotNow
 from services.alerts.access.access import Access
 from services.alerts.access.identity import Identity
 from services.alerts.alerting import Alerting
@@ -145,12 +146,18 @@ def known_parameters(request: Request) -> None:
         )
 
 
+async def readable_state(request: Request) -> None:
+    """Refuses to read state of a version that this process does not know (``services.state.forms``)."""
+    if (refusal := request.app.state.refusal()) is not None:
+        raise NotNow(refusal)
+
+
 Parts = Annotated[Context, Depends(context)]
 Now = Annotated[datetime, Depends(now)]
 Reader = Annotated[Redis, Depends(reader)]
 Configuration = Annotated[Document, Depends(document)]
 Who = Annotated[Identity, Depends(identity)]
 SeesAgents = Annotated[Agents, Depends(Agents)]
-GUARDS = [Depends(known_parameters)]
+GUARDS = [Depends(known_parameters), Depends(readable_state)]
 """For ``include_router(router, dependencies=GUARDS)``: every route under /v1 has them. Who may ask is decided before,
 by ``services.alerts.access.table``."""

@@ -1,6 +1,7 @@
 -- One batch, all or nothing. Refused unless the partition is where the worker left it.
--- KEYS[1] position; ARGV[1] epoch, ARGV[2] step, ARGV[3] id of this step, ARGV[4] the changes (MessagePack),
--- ARGV[5…] the packed values that the changes name by their place: cmsgpack does not know binary strings.
+-- KEYS[1] position; ARGV[1] epoch, ARGV[2] step, ARGV[3] id of this step, ARGV[4] the changes (MessagePack), ARGV[5] the
+-- newest version that is there, ARGV[6…] the packed values that the changes name by their place: cmsgpack does not know
+-- binary strings.
 -- A row of `changes.add` are the buckets of one start: what their keys begin with, when they end (false: never), whether
 -- they are over, and for each what follows in its key and the place of what it changes by.
 local call = redis.call
@@ -87,14 +88,14 @@ local function added(key, expires, version, changed, size)
   end
 end
 
-local epoch, step, applied = unpack(call('HMGET', KEYS[1], 'epoch', 'step', 'applied'))
+local epoch, step, applied, newest = unpack(call('HMGET', KEYS[1], 'epoch', 'step', 'applied', 'newest'))
 if epoch ~= ARGV[1] then
   return 'fenced'
 end
 if applied == ARGV[3] then
   return 'applied' -- the answer to this very step was lost on its way; it is not done twice
 end
-if (step or '0') ~= ARGV[2] then
+if (step or '0') ~= ARGV[2] or (newest or '0') ~= ARGV[5] then
   return 'fenced'
 end
 
