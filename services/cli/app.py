@@ -10,6 +10,7 @@ from services.cli import (
     doctor,
     explain,
     forecast,
+    init,
     normalise,
     oncall,
     receivers,
@@ -35,9 +36,11 @@ app = typer.Typer(
     help=(
         "Support KPIs, SLA timers and breach alerts from helpdesk webhooks.\n\n"
         "Try it:  deskpulse up --demo\n\n"
+        "Begin:   deskpulse init\n\n"
         "Every command explains itself with --help."
     ),
 )
+app.command("init")(init.init)
 app.command("up")(up.up)
 app.command("ingest")(serve.ingest)
 app.command("metrics")(serve.metrics)

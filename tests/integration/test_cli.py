@@ -24,7 +24,7 @@ NOBODY = "127.0.0.1:1"
 COMMANDS = (
     *("up", "ingest", "metrics", "alerts", "api", "topics", "topics apply", "check", "simulate", "doctor"),
     *("normalise", "explain", "replay", "dlq", "dlq list", "dlq show", "dlq replay"),
-    *("receivers", "receivers test", "receivers listen", "send-test"),
+    *("receivers", "receivers test", "receivers listen", "send-test", "init"),
     "version",
 )
 
