@@ -1,0 +1,67 @@
+"""What pages promise: guides for helpdesks in one order, every KPI spoken of, guarantees with their tests."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from services.config.board import BoardChoices
+from services.config.document import parse
+from services.kpi.catalogue import KPIS
+from tests.contract.house import ROOT
+from tests.support.documented import in_text
+
+GUIDES = ROOT / "docs/guides"
+HELPDESKS = sorted(GUIDES.glob("connect-*.md"))
+ORDER = [
+    "What you need",
+    "Where to click",
+    "What to paste",
+    "Test it",
+    "What is counted, and what is not",
+    "When something is wrong",
+]
+
+
+def _headings(text: str) -> list[str]:
+    return re.findall(r"^## (.+)$", re.sub(r"```.*?```", "", text, flags=re.S), re.M)
+
+
+def test_there_is_a_page_for_every_helpdesk() -> None:
+    from services.ingest.normalise import VENDORS
+
+    assert {path.stem.removeprefix("connect-").replace("-", "_") for path in HELPDESKS} == set(VENDORS)
+
+
+@pytest.mark.parametrize("path", HELPDESKS, ids=lambda path: path.stem)
+def test_a_helpdesks_page_has_the_order_of_all_others(path: Path) -> None:
+    text = path.read_text()
+    assert _headings(text) == ORDER
+    parts = dict(zip(ORDER, re.split(r"^## .+$", text, flags=re.M)[1:], strict=True))
+    assert "```yaml" in parts["What to paste"]
+    assert "```bash" in parts["Test it"]
+    assert "| you see | fix |" in parts["When something is wrong"]
+    assert "webhook-answers.md" in parts["When something is wrong"]
+    assert len(parts["What is counted, and what is not"].split()) > 30
+
+
+def test_choosing_speaks_of_every_kpi_once_as_a_row() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| [A-Z].*\?", (GUIDES / "choose-kpis.md").read_text(), re.M)
+    assert sorted(rows) == sorted(KPIS)
+
+
+def test_what_choosing_puts_side_by_side_exists() -> None:
+    text = (GUIDES / "choose-kpis.md").read_text()
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+|backlog|csat|ces|nps|headcount)`", text))
+    assert named - set(KPIS) - {"mean_s", "p50_s", "p90_s", "by_age", "by_status", "by_metric", "p95_s"} == set()
+
+
+def test_the_boards_of_choosing_are_ones_that_the_services_take() -> None:
+    boards = [block for block in in_text((GUIDES / "choose-kpis.md").read_text(), "") if block.language == "yaml"]
+    assert len(boards) >= 4
+    for block in boards:
+        board = parse(block.text, {}).board
+        assert isinstance(board, BoardChoices)
+        assert board.title != BoardChoices().title or board.kpis != BoardChoices().kpis
