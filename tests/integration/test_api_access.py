@@ -449,7 +449,9 @@ async def test_the_documentation_is_served_from_here_alone(asked: Asked) -> None
     assert page.headers["content-security-policy"] == POLICY
     assert "//" not in page.text.replace("<!doctype", "")
     for file in ("swagger-ui-bundle.js", "swagger-ui.css", "start.js"):
-        assert (await asked.anyone.get(f"/docs/{file}")).status_code == 200
+        found = await asked.anyone.get(f"/docs/{file}")
+        again = await asked.anyone.get(f"/docs/{file}", headers={"if-none-match": found.headers["etag"]})
+        assert (found.status_code, again.status_code, again.content) == (200, 304, b"")
     for file in ("README.md", "..%2Fapp.py", "%2e%2e"):
         assert (await asked.anyone.get(f"/docs/{file}")).status_code in (401, 404)
 
