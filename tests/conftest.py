@@ -7,6 +7,7 @@ The environment steers them:
 - DESKPULSE_NO_SKIP=1: a run with a skipped test fails.
 """
 
+import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, NoReturn, Protocol
@@ -16,12 +17,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from services.embedded import Unavailable
+from services.state.address import Address
 from tests.support import apache_kafka
 from tests.support import kafka as kafka_support
 from tests.support import redis as redis_support
 from tests.support.choice import Note, flag, real_required
 from tests.support.kafka import Kafka, KafkaKind
 from tests.support.redis import RedisKind, RedisServer
+from tests.support.redis_cluster import RedisCluster
 
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("deskpulse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -47,6 +50,8 @@ PARTS = pytest.StashKey[Parts]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A broker of a few minutes is done before Java's second compiler has earned what it takes from the tests.
+    os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
     config.stash[PARTS] = Parts()
     config.pluginmanager.register(FromWorkers(config.stash[PARTS]))
 
@@ -200,6 +205,24 @@ def redis_db(redis_server: RedisServer) -> str:
     """The URL of a Redis database that is empty."""
     redis_server.empty()
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """A running Redis Cluster of three nodes. Most tests want `cluster_db`."""
+    try:
+        cluster = RedisCluster(tmp_path_factory.mktemp("cluster"))
+    except Unavailable as reason:
+        _unavailable(reason)
+    with cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster_db(redis_cluster: RedisCluster) -> Address:
+    """Where a Redis Cluster is that is empty."""
+    redis_cluster.empty()
+    return redis_cluster.address
 
 
 def _unavailable(reason: Unavailable) -> NoReturn:
