@@ -1,4 +1,4 @@
-"""The store in memory and in Redis behave alike."""
+"""The store in memory, in Redis and in a Redis Cluster behave alike."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,13 +26,13 @@ ALL_STATES, ALL_SEVERITIES = list(AlertState), list(Severity)
 LEASE_US = 30_000_000
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+@pytest.fixture(params=["memory", *(pytest.param(one, marks=pytest.mark.redis) for one in ("redis_db", "cluster_db"))])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
         return
-    url = request.getfixturevalue("redis_db")
-    writer, reader = client.writer(url), client.reader(url)
+    where = request.getfixturevalue(request.param)
+    writer, reader = client.writer(where), client.reader(where)
     yield RedisStore(writer, reader)
     await writer.aclose()
     await reader.aclose()

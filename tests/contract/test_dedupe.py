@@ -22,12 +22,12 @@ class Steady:
         return self.now_s
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+@pytest.fixture(params=["memory", *(pytest.param(one, marks=pytest.mark.redis) for one in ("redis_db", "cluster_db"))])
 async def dedupe(request: pytest.FixtureRequest) -> AsyncIterator[Dedupe]:
     if request.param == "memory":
         yield MemoryDedupe()
         return
-    redis = hasty(request.getfixturevalue("redis_db"))
+    redis = hasty(request.getfixturevalue(request.param))
     yield RedisDedupe(redis, lambda: pytest.fail("Redis is there"), deadline_s=5)
     await redis.aclose()
 

@@ -94,13 +94,13 @@ class Desk:
         return Counter(found.state.value for found in await self.store.deliveries(list(DeliveryState), 10_000))
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+@pytest.fixture(params=["memory", *(pytest.param(one, marks=pytest.mark.redis) for one in ("redis_db", "cluster_db"))])
 async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
     if request.param == "memory":
         yield Desk(MemoryStore())
         return
-    url = request.getfixturevalue("redis_db")
-    writer, reader = client.writer(url), client.reader(url)
+    where = request.getfixturevalue(request.param)
+    writer, reader = client.writer(where), client.reader(where)
     yield Desk(RedisStore(writer, reader))
     await writer.aclose()
     await reader.aclose()

@@ -1,4 +1,4 @@
-"""One contract, two stores: what the worker relies on holds in memory and in Redis."""
+"""One contract: what the worker relies on holds in memory, in Redis and in a Redis Cluster."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ EXPIRES_S = AT_US // 1_000_000 + 3_600_000_000
 KEY = "zendesk:1"
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis_db", "cluster_db"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
         return
-    redis = client.writer(request.getfixturevalue("redis_db"))
+    redis = client.writer(request.getfixturevalue(request.param))
     yield RedisStore(redis)
     await redis.aclose()
 
