@@ -36,7 +36,8 @@ def compose_problems(compose: Mapping[str, Any]) -> Iterator[str]:
     for name, service in services.items():
         if problem := unpinned(str(service.get("image", ""))):
             yield f"{name}: {problem}"
-        if "healthcheck" not in service and not _is_one_shot(name, services):
+        ends = "tools" in service.get("profiles", ()) or _is_one_shot(name, services)
+        if "healthcheck" not in service and not ends:
             yield f"{name}: no healthcheck"
         if "restart" not in service:
             yield f"{name}: no restart policy"

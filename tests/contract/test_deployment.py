@@ -57,9 +57,16 @@ def test_each_service_is_published_and_probed_on_the_port_that_it_listens_on() -
 
 
 def test_the_topics_are_there_before_any_service_starts() -> None:
-    waiting = {name: service["depends_on"] for name, service in OURS.items() if name != "topics"}
+    running = {name: service for name, service in OURS.items() if service["restart"] == "unless-stopped"}
+    waiting = {name: service["depends_on"] for name, service in running.items()}
     assert set(waiting) == {"ingest", "metrics", "alerts", "api"}
     assert all(needs["topics"]["condition"] == "service_completed_successfully" for needs in waiting.values())
+
+
+def test_tools_run_only_when_asked_for_and_once() -> None:
+    tools = {name: service for name, service in COMPOSE["services"].items() if "tools" in service.get("profiles", ())}
+    assert set(tools) == {"cli", "simulate"}
+    assert {service["restart"] for service in tools.values()} == {"no"}
 
 
 def test_no_container_of_ours_may_do_more_than_it_needs() -> None:

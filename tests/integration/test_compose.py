@@ -48,6 +48,7 @@ class Here:
         self._moved = {
             "kafka:9092": f"127.0.0.1:{self.kafka}",
             "redis:6379": f"127.0.0.1:{self.redis}",
+            "ingest:8080": f"127.0.0.1:{self.ports['ingest']}",
             "://:9092": f"://:{self.kafka}",
             "29092": str(free_port()),
             "9093": str(free_port()),
@@ -72,6 +73,10 @@ class Here:
             **self.image,
         }
 
+    def command(self, service: str) -> list[str]:
+        """What the service's container runs."""
+        return [sys.executable, "-m", "services.cli", *map(self._local, COMPOSE[service]["command"])]
+
     def properties(self) -> str:
         """Kafka's, as the image makes them of its environment: ``KAFKA_NODE_ID`` is ``node.id``."""
         given = COMPOSE["kafka"]["environment"].items()
@@ -82,10 +87,6 @@ class Here:
         # In one pass: a port of this machine may look like an address that is still to be replaced.
         anywhere = "|".join(map(re.escape, self._moved))
         return re.sub(anywhere, lambda found: self._moved[found[0]], value)
-
-
-def _deskpulse(service: str) -> list[str]:
-    return [sys.executable, "-m", "services.cli", *COMPOSE[service]["command"]]
 
 
 def _healthy(here: Here, service: str) -> bool:
@@ -134,18 +135,24 @@ def test_everything_in_the_compose_file_becomes_healthy_and_stops_when_asked(
     path = {"PATH": os.environ["PATH"]}
 
     def applied() -> bool:
-        command = _deskpulse("topics")
+        command = here.command("topics")
         return subprocess.run(command, env=here.variables("topics") | path, capture_output=True).returncode == 0
 
     until(applied, "the topics are there", timeout_s=60)
 
     children = {}
     for name in SERVICES:
-        children[name] = Child(name, _deskpulse(name), env=here.variables(name) | path)
+        children[name] = Child(name, here.command(name), env=here.variables(name) | path)
         stack.callback(children[name].kill)
     for name, child in children.items():
         until(partial(_up_or_dead, here, name, child), f"{name} is healthy", timeout_s=90)
         assert child.running, child.tail()
+
+    tool = {"cli": ["--json"], "simulate": ["--rate", "10", "--duration", "2", "--json"]}
+    for name, more in tool.items():
+        command = [*here.command(name), *more]
+        ran = subprocess.run(command, env=here.variables(name) | path, capture_output=True, text=True, timeout=60)
+        assert ran.returncode == 0, f"{name}: {ran.stdout}{ran.stderr}"
 
     for name, child in children.items():
         assert child.terminate(30.0) == 0, f"{name}: {child.tail()}"
