@@ -28,7 +28,9 @@ async def dedupe(request: pytest.FixtureRequest) -> AsyncIterator[Dedupe]:
         yield MemoryDedupe()
         return
     redis = hasty(request.getfixturevalue(request.param))
-    yield RedisDedupe(redis, lambda: pytest.fail("Redis is there"), deadline_s=5)
+    found = RedisDedupe(redis, lambda: pytest.fail("Redis is there"), deadline_s=5)
+    yield found
+    await found.flushed()
     await redis.aclose()
 
 
