@@ -108,7 +108,7 @@ spec:
   topologySpreadConstraints:
     {{- $same := dict "labelSelector" (dict "matchLabels" (include "deskpulse.selector" (dict "root" $root "component" $component) | fromYaml)) }}
     {{- range . }}
-    - {{ ternary . (merge (dict) . $same) (hasKey . "labelSelector") | toYaml | nindent 6 | trim }}
+    - {{ if hasKey . "labelSelector" }}{{ . | toYaml | nindent 6 | trim }}{{ else }}{{ merge (dict) . $same | toYaml | nindent 6 | trim }}{{ end }}
     {{- end }}
   {{- end }}
 {{- end -}}
