@@ -122,15 +122,21 @@ def document(file: Path) -> Document:
         fail(problem_lines(file, exc.problems))
 
 
+def running_config(known: Environment) -> Path | None:
+    """The configuration of the `deskpulse up` that runs on this machine, where the environment names none."""
+    from services.embedded import running
+
+    found = running.found(known.data_dir) if known.config is None else None
+    return Path(found.config) if found is not None else None
+
+
 def document_here(given: Path | None) -> tuple[Path, Document]:
     """The document of the `deskpulse up` that runs on this machine, unless another is named, and its file; with the
     secrets that `up` made up, where the environment has none. Ends the command with a line for each problem."""
-    from services.embedded import Unavailable, running, secret_file
+    from services.embedded import Unavailable, secret_file
 
     known = environment()
-    if given is None and known.config is None and (runs := running.found(known.data_dir)) is not None:
-        given = Path(runs.config)
-    file = config_file(given, known)
+    file = config_file(given or running_config(known), known)
     try:
         kept = secret_file.kept(known.data_dir)
     except Unavailable as exc:

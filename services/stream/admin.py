@@ -19,15 +19,17 @@ from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyE
 
 from schemas.failure import NotNow
 from schemas.topics import TOPICS, Topic
-from services.stream.producer import Connection
+from services.stream.connection import Connection
+from services.stream.diagnosis import unreachable
 
 _POLL_S: Final = 0.05
 
 
 class Outcome(StrEnum):
-    """What :func:`apply` found or did."""
+    """What :func:`apply` found or did; ``MISSING`` is only what :func:`compare` found."""
 
     CREATED = "created"
+    MISSING = "missing"
     UNCHANGED = "unchanged"
     PARTITIONS_DIFFER = "partitions_differ"
     SETTINGS_DIFFER = "settings_differ"
@@ -95,6 +97,34 @@ async def apply(
         return [rows[name] for name in declared]
 
 
+async def compare(
+    connection: Connection, topics: Iterable[Topic] = tuple(TOPICS.values()), deadline_s: float = 10.0
+) -> list[TopicChange]:
+    """As :func:`apply`, without making what is missing. Asks about topics by name only where they are there. Raises
+    :class:`NotNow`."""
+    declared = {topic.name: topic for topic in topics}
+    async with _admin(connection, deadline_s) as client:
+        brokers = {broker["node_id"] for broker in (await client.describe_cluster())["brokers"]}
+        found = await _found(client)
+        there = {name: topic for name, topic in declared.items() if name in found}
+        try:
+            settings = await _settings(client, there) if there else {}
+        except IncompatibleBrokerVersion:
+            return [
+                _unmanaged(topic, found[name]) if name in found else _missing(name) for name, topic in declared.items()
+            ]
+        return [
+            _compared(topic, found[name], min(topic.replication_factor, len(brokers)), settings[name])
+            if name in found
+            else _missing(name)
+            for name, topic in declared.items()
+        ]
+
+
+def _missing(name: str) -> TopicChange:
+    return TopicChange(name, Outcome.MISSING, 0, "there is no such topic")
+
+
 async def ensure_exist(
     connection: Connection, names: Collection[str] = tuple(TOPICS), deadline_s: float = 10.0
 ) -> dict[str, int]:
@@ -121,8 +151,8 @@ async def _admin(connection: Connection, deadline_s: float) -> AsyncIterator[Any
             yield client
     except TimeoutError:
         raise NotNow("Kafka did not answer in time") from None
-    except (KafkaError, OSError) as exc:
-        raise NotNow(f"Kafka does not answer ({type(exc).__name__})") from None
+    except (KafkaError, OSError):
+        raise NotNow(await unreachable(connection)) from None
     finally:
         await client.close()
 

@@ -209,6 +209,7 @@ class TestDoctor:
                 assert found["topics"] == {
                     "what": "topics",
                     "ok": False,
+                    "level": "problem",
                     "detail": f"missing: {', '.join(TOPICS)}",
                     "fix": "deskpulse topics apply",
                 }

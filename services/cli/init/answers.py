@@ -189,7 +189,7 @@ def alerts(text: str) -> Alerts:
             raise ValueError(exc.errors()[0]["msg"].removeprefix("Value error, ")) from None
         if not value.startswith("https://"):
             raise ValueError("use https://; here is for an address on this machine")
-    if kind == "pagerduty" and value and re.fullmatch(r"[\w-]{8,128}", value, re.ASCII) is None:
+    if kind == "pagerduty" and value and re.fullmatch(r"[\w-]{32}", value, re.ASCII) is None:
         raise ValueError("that is no integration key of PagerDuty: 32 letters and digits")
     return Alerts(kind, value or None)
 

@@ -58,7 +58,7 @@ def _made(answers: Answers) -> Iterator[Secret]:
             yield _other(ALERTS, value, f"https://example.com/{PLACEHOLDER}", "the workflow's address", where)
         case "pagerduty":
             where = "PagerDuty > Services > your service > Integrations > Events API V2"
-            yield _other(ALERTS, value, PLACEHOLDER + _hex(8), "the integration key", where)
+            yield _other(ALERTS, value, PLACEHOLDER + _hex(10), "the integration key", where)
         case _:
             pass
     if answers.board == "token":

@@ -1,0 +1,5 @@
+"""``deskpulse doctor``: what is configured here, and whether it works."""
+
+from services.cli.doctor.command import doctor
+
+__all__ = ["doctor"]
