@@ -231,6 +231,7 @@ async def run(
             raise RuntimeError("the feed, the reload, the calendars or the look at the state ended by itself")
     finally:
         health.draining = True
+        await server.drain(environment.drain_s)
         feed.end()
         following.cancel()
         reloading.cancel()

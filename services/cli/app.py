@@ -22,6 +22,7 @@ from services.cli import (
     serve,
     silences,
     simulate,
+    state,
     topics,
     up,
     version,
@@ -61,5 +62,6 @@ app.command("forecast")(forecast.forecast)
 app.command("report")(report.report)
 app.command("send-test")(send_test.send_test)
 app.command("simulate")(simulate.simulate)
+app.add_typer(state.commands, name="state")
 app.command("doctor")(doctor.doctor)
 app.command("version")(version.version)

@@ -123,6 +123,13 @@ class Environment(BaseSettings):
     spool_max_bytes: int = Field(
         1 << 30, ge=0, description="How much the spool may hold. 0 is no spool: every source gets 503 instead."
     )
+    drain_s: float = Field(
+        0.0,
+        ge=0,
+        le=60,
+        description="How long ingest and the API go on answering after SIGTERM, not ready: as long as a balancer that "
+        "asks /readyz may take to look elsewhere. Not needed where something else waits before SIGTERM (`preStop`).",
+    )
     log_level: str = Field("info", description="debug, info, warning or error.")
 
     def kafka(self) -> Connection:

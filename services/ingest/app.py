@@ -153,6 +153,7 @@ async def serve(
         await _stopped(stop, [task for task in (draining, reloading) if task is not None])
     finally:
         health.draining = True
+        await server.drain(environment.drain_s)
         await server.stop()
         for task in filter(None, (connecting, draining, reloading)):
             task.cancel()
@@ -209,7 +210,7 @@ async def _spool(environment: Environment, document: Document, measures: Measure
 def _kafka_problem(producer: Producer, spool: Spool | None) -> str | Note | None:
     if producer.ready:
         return None
-    away = "No broker has answered yet."
+    away = f"{producer.problem}." if producer.problem else "No broker has answered yet."
     return away if spool is None else Note(f"{away} Webhooks of sources that spool are taken.")
 
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Generator
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class PortTaken(Exception):
@@ -26,9 +26,10 @@ class Server:
         self._wanted = port
         self._socket: socket.socket | None = None
         self._task: asyncio.Task[None] | None = None
+        self._app = _Leaving(app)
         self._server = _Quiet(
             uvicorn.Config(
-                app,
+                self._app,
                 lifespan="off",
                 access_log=False,
                 log_config=None,
@@ -60,6 +61,12 @@ class Server:
             await self._task
             raise RuntimeError("the HTTP server ended before it listened")
 
+    async def drain(self, seconds: float) -> None:
+        """Goes on answering for so long, with the last answer on every connection: who asked before and finds that this
+        process is not ready goes elsewhere meanwhile. Returns when the time is over."""
+        self._app.leaving = True
+        await asyncio.sleep(seconds)
+
     async def stop(self) -> None:
         """Stops listening, lets requests in flight finish (bounded by ``drain_s``) and returns."""
         if self._task is None:
@@ -67,6 +74,26 @@ class Server:
         self._server.should_exit = True
         await self._task
         self._task = None
+
+
+class _Leaving:
+    """The app, whose answers can be made the last ones on their connections. A connection that is kept is closed by the
+    server at some moment, and a request that is sent at that moment is lost; one that was told so is not used again."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.leaving = False
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self.leaving:
+            return await self._app(scope, receive, send)
+
+        async def last(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        return await self._app(scope, receive, last)
 
 
 class _Quiet(uvicorn.Server):
