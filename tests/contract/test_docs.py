@@ -20,6 +20,7 @@ from services import clock
 from services.alerts import measures as alerts
 from services.alerts.access import reference as access
 from services.alerts.access.measures import Refusals
+from services.alerts.api import reference as api
 from services.alerts.calendars import CalendarMeasures
 from services.alerts.state import RUNBOOKS
 from services.config import reference as settings
@@ -39,6 +40,7 @@ MADE = {
     "docs/settings.md": (settings.settings, "python -m services.config.reference > docs/settings.md"),
     ".env.example": (settings.example, "python -m services.config.reference --env > .env.example"),
     "docs/roles.md": (access.roles, "python -m services.alerts.access.reference > docs/roles.md"),
+    "docs/api.md": (lambda: api.reference(api.description()), "python -m services.alerts.api.reference > docs/api.md"),
     "docs/kpis.md": (kpis.kpis, "python -m services.kpi.reference > docs/kpis.md"),
 }
 WRITTEN = [path for path in tracked(".md") if path.is_relative_to(ROOT)]
@@ -58,6 +60,18 @@ def test_a_new_setting_would_change_the_documents(monkeypatch: pytest.MonkeyPatc
     assert "DESKPULSE_COLOUR" in settings.settings()
     assert "# DESKPULSE_COLOUR=red" in settings.example()
     assert (ROOT / "docs/settings.md").read_text() != settings.settings()
+
+
+def test_the_reference_of_the_api_has_every_route_with_its_role_and_an_answer() -> None:
+    text = (ROOT / "docs/api.md").read_text()
+    parts = dict(re.findall(r"^### (\w+ \S+)\n(.*?)(?=^##|\Z)", text, re.M | re.S))
+    described = {
+        f"{method.upper()} {path}" for path, methods in api.description()["paths"].items() for method in methods
+    }
+    assert set(parts) == described
+    for route, part in parts.items():
+        assert "For the role **" in part or "Needs no token" in part, route
+        assert "Answers 2" in part, route
 
 
 def _models(model: type[BaseModel]) -> set[type[BaseModel]]:
