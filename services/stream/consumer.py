@@ -17,11 +17,15 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from schemas.failure import NotNow
+from services.stream import place
 from services.stream.producer import Connection
 from services.stream.record import Record
 
 LONG_POLL_MS: Final = 100
 """How long the broker may hold a fetch: the grain in which :meth:`BatchConsumer.caught_up_us` moves."""
+
+HEARTBEAT_S: Final = 1.0
+"""How soon a member hears that another one left or came: for so long the partitions of one that left stand still."""
 
 log = structlog.get_logger("consumer")
 
@@ -51,7 +55,7 @@ class BatchConsumer:
             enable_auto_commit=False,  # A-1
             auto_offset_reset="earliest",  # A-1
             session_timeout_ms=round(session_timeout_s * 1000),
-            heartbeat_interval_ms=round(min(3.0, session_timeout_s / 6) * 1000),
+            heartbeat_interval_ms=round(min(HEARTBEAT_S, session_timeout_s / 6) * 1000),
             max_poll_interval_ms=3_600_000,  # A-4: while Redis is away the batch waits; liveness watches the loop
             fetch_max_wait_ms=LONG_POLL_MS,
             max_partition_fetch_bytes=4 << 20,
@@ -73,8 +77,10 @@ class BatchConsumer:
         self._client.subscribe([self._topic], listener=_Listener(self._fresh))
 
     async def stop(self) -> None:
-        """Leaves the group; bounded, since a vanished broker must not hold up a stop (A-6)."""
+        """Leaves the group, where there are others (:mod:`services.stream.place`); bounded, since a vanished broker
+        must not hold up a stop (A-6)."""
         self._stopped = True
+        place.leave(self._client)
         try:
             await asyncio.wait_for(self._client.stop(), 10)
         except (KafkaError, OSError, TimeoutError):

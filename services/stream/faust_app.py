@@ -10,6 +10,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from mode import Service
 from mode.threads import WorkerThread
 
+from services.stream import place
 from services.stream.producer import Connection
 
 FETCH_WAIT_MS: Final = 100
@@ -86,6 +87,13 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        stopped = consumer.stop
+
+        async def stop() -> None:
+            place.leave(consumer)
+            await stopped()
+
+        consumer.stop = stop
         return consumer
 
 

@@ -20,6 +20,7 @@ from mode import Service
 
 from schemas.failure import Invalid, NotNow
 from services import clock
+from services.stream.consumer import HEARTBEAT_S
 from services.stream.dead_letter import from_record
 from services.stream.faust_app import App
 from services.stream.producer import Connection, Producer
@@ -92,7 +93,7 @@ def create_app(
         stream_wait_empty=False,  # F-12; safe, since handlers are idempotent
         broker_max_poll_records=500,  # F-12
         broker_session_timeout=session_timeout_s,
-        broker_heartbeat_interval=min(3.0, session_timeout_s / 3),
+        broker_heartbeat_interval=min(HEARTBEAT_S, session_timeout_s / 3),
         broker_rebalance_timeout=max(session_timeout_s, 10.0),
         broker_commit_interval=1.0,
     )

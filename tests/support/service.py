@@ -42,10 +42,18 @@ class Service:
         self._process.kill()
         self._process.wait(10)
 
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self._process.send_signal(signal.SIGTERM)
+
     def stop(self, grace_s: float = 15.0) -> int:
         """SIGTERM, and the exit code."""
         if self.running:
-            self._process.send_signal(signal.SIGTERM)
+            self.terminate()
+        return self.ended(grace_s)
+
+    def ended(self, grace_s: float = 15.0) -> int:
+        """The exit code, once it has ended."""
         until(lambda: not self.running, f"{self.name} has stopped", timeout_s=grace_s)
         return self._process.returncode
 
