@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from schemas.sla import SlaKind
+from services.alerts.notify import mail
+from services.alerts.notify.words import Wording
 from services.config.board import BoardChoices
 from services.config.document import parse
 from services.kpi.catalogue import KPIS
 from tests.contract.house import ROOT
 from tests.support.documented import in_text
+from tests.support.news import fired, gathered, notice
 
 GUIDES = ROOT / "docs/guides"
 HELPDESKS = sorted(GUIDES.glob("connect-*.md"))
@@ -65,3 +69,21 @@ def test_the_boards_of_choosing_are_ones_that_the_services_take() -> None:
         board = parse(block.text, {}).board
         assert isinstance(board, BoardChoices)
         assert board.title != BoardChoices().title or board.kpis != BoardChoices().kpis
+
+
+def test_the_messages_of_the_leads_page_are_as_they_arrive() -> None:
+    wording = Wording(board_url="https://deskpulse.example.com")
+    broken = fired()
+    news = [broken, fired(SlaKind.FULFILLED, broken.alert, 2), fired(SlaKind.RETRACTED, broken.alert, 2)]
+    many = gathered(*(fired(ticket_id=ticket_id) for ticket_id in ("5158", "5159", "5160")))
+    sent = [mail.plain(wording.of(message)) for message in (*map(notice, news), many)]
+    shown = [block.text for block in in_text((GUIDES / "lead.md").read_text(), "") if block.language == "text"]
+    assert shown == sent
+
+
+def test_the_leads_page_explains_every_line_of_its_first_message() -> None:
+    text = (GUIDES / "lead.md").read_text()
+    first = next(block.text for block in in_text(text, "") if block.language == "text")
+    rows = re.findall(r"^\| \*\*(.+?)\*\* \|", text, re.M)
+    for line in (line for line in first.splitlines() if line):
+        assert any(word in line for row in rows for word in row.split(", ")), line
