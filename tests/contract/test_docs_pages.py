@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.sla import SlaKind
+from schemas.topics import TOPICS
 from services.alerts.notify import mail
 from services.alerts.notify.words import Wording
 from services.config.board import BoardChoices
@@ -87,3 +88,26 @@ def test_the_leads_page_explains_every_line_of_its_first_message() -> None:
     rows = re.findall(r"^\| \*\*(.+?)\*\* \|", text, re.M)
     for line in (line for line in first.splitlines() if line):
         assert any(word in line for row in rows for word in row.split(", ")), line
+
+
+ARCHITECTURE = ROOT / "docs/architecture.md"
+
+
+def test_the_architecture_names_every_package_and_every_folder_of_one() -> None:
+    text = ARCHITECTURE.read_text()
+    packages = {path.parent.relative_to(ROOT) for path in (ROOT / "services").glob("**/__init__.py")}
+    missing = [str(one) for one in packages if len(one.parts) == 2 and f"`{one}/`" not in text]
+    missing += [str(one) for one in packages if len(one.parts) == 3 and f"`{one.name}/`" not in text]
+    assert missing == []
+
+
+def test_the_architecture_names_no_package_that_is_gone() -> None:
+    named = re.findall(r"`(services/[\w/.]+?)/?`", ARCHITECTURE.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_diagram_has_every_service_and_every_topic() -> None:
+    drawn = re.findall(r"<text[^>]*>([^<]+)</text>", (ROOT / "docs/architecture.svg").read_text())
+    services = {name for name in ("ingest", "metrics", "alerts", "api") if name not in drawn}
+    topics = {name for name in TOPICS if not any(text.startswith(name) for text in drawn)}
+    assert (services, topics) == (set(), set())
