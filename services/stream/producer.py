@@ -18,6 +18,7 @@ from aiokafka.errors import (
 from schemas.failure import Invalid, NotNow, Reason
 from services.stream.batches import BATCH_BYTES, Batches, size_of
 from services.stream.connection import Connection as Connection
+from services.stream.diagnosis import refused, unreachable
 from services.stream.record import Outgoing
 
 _STOP_S: Final = 5.0
@@ -36,6 +37,8 @@ class Producer:
         self._batches: Batches | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._starting = asyncio.Lock()
+        self.problem: str | None = None
+        """Why the last start failed, a sentence for people; ``None`` when it did not."""
 
     @property
     def ready(self) -> bool:
@@ -62,7 +65,9 @@ class Producer:
                 await asyncio.wait_for(client.start(), deadline_s)
             except (KafkaError, OSError, TimeoutError):
                 await _closed(client)
-                raise NotNow("Kafka does not answer") from None
+                self.problem = await unreachable(self._connection)
+                raise NotNow(self.problem) from None
+            self.problem = None
             self._batches = Batches(client)
 
     async def send(self, records: Sequence[Outgoing], deadline_s: float = 5.0) -> None:
@@ -87,7 +92,7 @@ class Producer:
         except (KafkaError, OSError, TimeoutError) as exc:
             if isinstance(exc, _SPENT):
                 self._replace(batches)
-            raise NotNow("Kafka did not acknowledge in time") from None
+            raise NotNow(refused(exc) or "Kafka did not acknowledge in time") from None
 
     async def stop(self) -> None:
         """Flushes what is buffered and closes; bounded, since a vanished broker must not hold up a stop."""
