@@ -56,6 +56,7 @@ from services.state.forms import Forms
 from services.state.partitions import Partitions
 from services.state.timers import TimerList
 from services.stream import runtime
+from services.stream.faust_app import App
 from services.stream.producer import Producer
 from services.stream.record import Outgoing, Record
 
@@ -188,7 +189,7 @@ async def run(
 
     forms = Forms(writer, "alerts", health)
     runtime.background(app, "state", forms.run)
-    health.check("partitions", lambda: None if app.owned else "No partition of the SLA topic is assigned yet.")
+    health.check("partitions", lambda: _partitions_problem(app))
     health.check("redis", lambda: _redis_problem(store))
     probe = FastAPI(title="Deskpulse alerts worker", docs_url=None, redoc_url=None)
     problem.install(probe)
@@ -330,6 +331,12 @@ class Keeper:
         disabled = await self._store.disabled()
         for name in self._receivers:
             self._measures.disabled.labels(name).set(name in disabled)
+
+
+def _partitions_problem(app: App) -> str | None:
+    if app.problem is not None:
+        return f"{app.problem}."
+    return None if app.owned else "No partition of the SLA topic is assigned yet."
 
 
 async def _redis_problem(store: Store) -> str | None:

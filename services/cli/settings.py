@@ -13,7 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from schemas.topics import TOPICS, Topic, webhooks_of
-from services.config import env_file
+from services.config import env_file, transport
 from services.config.document import ConfigInvalid, Document, load, raw_retentions
 from services.config.environment import Environment
 
@@ -58,18 +58,9 @@ def environment() -> Environment:
         )
     if found.log_level.lower() not in LEVELS:
         fail(f"DESKPULSE_LOG_LEVEL: '{found.log_level}' is none of {', '.join(LEVELS)}")
-    if found.redis_url is not None:
-        _check_redis_url(found.redis_url)
+    if wrong := transport.problems(found):
+        fail(wrong)
     return found
-
-
-def _check_redis_url(url: str) -> None:
-    from redis.asyncio.connection import parse_url
-
-    try:
-        parse_url(url)
-    except ValueError:  # its text may hold a part of the URL, and that the password
-        fail("DESKPULSE_REDIS_URL: not an address; write redis://host:6379/0, rediss://… for TLS, or unix://…")
 
 
 def here(environment: Environment) -> Environment:

@@ -105,6 +105,8 @@ class Worker:
 
     def problem(self) -> str | Note | None:
         """Why this worker is not ready, in one sentence; or what it is about beside its work."""
+        if self._consumer.problem is not None:
+            return f"{self._consumer.problem}."
         if not self._consumer.owned:
             return "The consumer group has given this worker no partition yet."
         if missing := self._consumer.owned - self._held.keys():

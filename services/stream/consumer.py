@@ -18,7 +18,8 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from schemas.failure import NotNow
 from services.stream import place
-from services.stream.producer import Connection
+from services.stream.connection import Connection
+from services.stream.diagnosis import unreachable
 from services.stream.record import Record
 
 LONG_POLL_MS: Final = 100
@@ -43,6 +44,9 @@ class BatchConsumer:
         instance_id: str | None = None,
     ) -> None:
         self._topic = topic
+        self._connection = connection
+        self.problem: str | None = None
+        """Why the last start failed, a sentence for people; ``None`` when it did not."""
         self._fresh: set[int] = set()
         self._fetches = 0
         self._served: dict[int, int] = {}
@@ -73,7 +77,9 @@ class BatchConsumer:
         try:
             await self._client.start()
         except (KafkaError, OSError):
-            raise NotNow("Kafka does not answer") from None
+            self.problem = await unreachable(self._connection)
+            raise NotNow(self.problem) from None
+        self.problem = None
         self._client.subscribe([self._topic], listener=_Listener(self._fresh))
 
     async def stop(self) -> None:

@@ -30,9 +30,7 @@ _TLS: Final = {
     "HANDSHAKE_FAILURE": "it refused the TLS handshake: see DESKPULSE_KAFKA_SSL_CERTFILE",
 }
 _NO_TLS: Final = "it does not speak TLS on this port: see DESKPULSE_KAFKA_SECURITY_PROTOCOL"
-_OTHER: Final = (
-    "it closes the connection at once: see DESKPULSE_KAFKA_SECURITY_PROTOCOL, and the client certificate"
-)
+_OTHER: Final = "it closes the connection at once: see DESKPULSE_KAFKA_SECURITY_PROTOCOL, and the client certificate"
 
 
 async def unreachable(connection: Connection) -> str:
@@ -71,7 +69,9 @@ async def _tried(connection: Connection, address: str) -> str | None:
             await made.send(MetadataRequest([]))
     except errors.UnsupportedSaslMechanismError:
         return f"it does not take {connection.sasl_mechanism}: see DESKPULSE_KAFKA_SASL_MECHANISM"
-    except (errors.SaslAuthenticationFailed, errors.IllegalSaslStateError):
+    except errors.IllegalSaslStateError:
+        return "it asks for no password on this port: see DESKPULSE_KAFKA_SECURITY_PROTOCOL"
+    except errors.SaslAuthenticationFailed:
         return "wrong user or password: see DESKPULSE_KAFKA_SASL_USERNAME and DESKPULSE_KAFKA_SASL_PASSWORD"
     except TimeoutError:
         return f"nothing comes back from {address}"

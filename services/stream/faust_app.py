@@ -27,6 +27,8 @@ class App(faust.App):  # type: ignore[misc]
     connection: Connection
     consumes: bool
     busy: int = 0
+    problem: str | None = None
+    """Why no broker has answered yet, a sentence for people."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.works: list[Service] = []

@@ -12,16 +12,19 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
+import structlog
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from faust.app.base import BootStrategy
 from faust.auth import SASLCredentials, SSLCredentials
 from mode import Service
+from structlog.stdlib import BoundLogger
 
 from schemas.failure import Invalid, NotNow
 from services import clock
 from services.stream.consumer import HEARTBEAT_S
 from services.stream.dead_letter import from_record
+from services.stream.diagnosis import unreachable
 from services.stream.faust_app import App
 from services.stream.producer import Connection, Producer
 from services.stream.record import Record
@@ -33,6 +36,8 @@ SILENCE_S: Final = 120.0
 """A consumer that asks its broker nothing for so long is stuck (A-3): the process ends, to be started again."""
 
 _BEAT_S: Final = 60.0
+
+log: BoundLogger = structlog.get_logger("runtime")
 
 Handler = Callable[[Record], Awaitable[None]]
 """What an agent does with one record. Must be idempotent: a record comes again after a crash or a rebalance.
@@ -162,7 +167,7 @@ async def run(app: App, stop: Stop, *, grace_s: float = 20.0) -> None:
     """
     stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
     try:
-        if app.consumes and not await _before(stopping, _reachable(app.connection)):
+        if app.consumes and not await _before(stopping, _reachable(app)):
             return
         try:
             if await _before(stopping, app.start()):
@@ -253,16 +258,19 @@ async def _before(stopping: asyncio.Future[Any], step: Any) -> bool:
     return False
 
 
-async def _reachable(connection: Connection) -> None:
+async def _reachable(app: App) -> None:
     attempt = 0
     while True:
-        client = AIOKafkaClient(**connection.arguments(), client_id="deskpulse-probe")
+        client = AIOKafkaClient(**app.connection.arguments(), client_id="deskpulse-probe")
         try:
             await asyncio.wait_for(client.bootstrap(), 10)
         except (KafkaError, OSError, TimeoutError):
             attempt += 1
+            app.problem = await unreachable(app.connection)
+            log.warning("kafka_unreachable", why=app.problem, attempt=attempt)
             await asyncio.sleep(_pause_s(0.5, attempt))
         else:
+            app.problem = None
             return
         finally:
             with contextlib.suppress(TimeoutError):

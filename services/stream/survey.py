@@ -9,7 +9,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from schemas.failure import NotNow
-from services.stream.producer import Connection
+from services.stream.connection import Connection
+from services.stream.diagnosis import unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,8 @@ async def survey(connection: Connection, deadline_s: float = 5.0) -> Survey:
             await client.start()
             cluster = await client.describe_cluster()
             topics = await client.describe_topics()
-    except TimeoutError:
-        raise NotNow("Kafka did not answer in time") from None
-    except (KafkaError, OSError) as exc:
-        raise NotNow(f"Kafka does not answer ({type(exc).__name__})") from None
+    except (KafkaError, OSError, TimeoutError):
+        raise NotNow(await unreachable(connection)) from None
     finally:
         await client.close()
     return Survey(len(cluster["brokers"]), {topic["topic"]: len(topic["partitions"]) for topic in topics})

@@ -112,7 +112,7 @@ class TestMistakesOfAUser:
             (
                 ["topics", "apply"],
                 {"DESKPULSE_KAFKA_BOOTSTRAP": NOBODY},
-                f"{NOBODY}: Kafka does not answer (KafkaConnectionError); is DESKPULSE_KAFKA_BOOTSTRAP right?",
+                f"{NOBODY}: Kafka does not answer: nobody listens on 127.0.0.1:1; is DESKPULSE_KAFKA_BOOTSTRAP right?",
             ),
             (["check"], {"DESKPULSE_CONFIG": "no.yaml"}, "no.yaml: cannot be read (No such file or directory)"),
             (["version-of-nothing"], {}, None),

@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 from xml.etree import ElementTree
@@ -14,6 +15,7 @@ from xml.etree import ElementTree
 from services.embedded import Unavailable
 from services.embedded.child import Child
 from services.embedded.port import LOOPBACK, accepts, free_port
+from tests.support.certificates import Authority
 from tests.support.choice import Note
 
 _POM = Path(__file__).with_name("kafka-dist") / "pom.xml"
@@ -109,12 +111,46 @@ def obtain(note: Note) -> Path:
     return folder
 
 
+class Secure:
+    """Listeners beside the plain one: `SASL_SSL`, and `SSL` which asks for a client certificate."""
+
+    def __init__(self, authority: Authority, users: Mapping[str, str]) -> None:
+        """`users` with their passwords may come by PLAIN and by SCRAM. The certificate names 127.0.0.1 only."""
+        self.users = dict(users)
+        self.sasl_ssl, self.ssl = (f"{LOOPBACK}:{free_port()}" for _ in range(2))
+        self._authority = authority
+        self._certificate = authority.issue("kafka", addresses=(LOOPBACK,))
+
+    def properties(self, plaintext: str, controller: str) -> dict[str, str]:
+        listeners = f"{plaintext},SASL_SSL://{self.sasl_ssl},SSL://{self.ssl}"
+        login = "org.apache.kafka.common.security"
+        users = "".join(f' user_{user}="{password}"' for user, password in self.users.items())
+        return {
+            "listeners": f"{listeners},CONTROLLER://{controller}",
+            "advertised.listeners": listeners,
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(self._certificate.chain),
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": str(self._authority.ca),
+            "listener.name.ssl.ssl.client.auth": "required",
+            "listener.name.sasl_ssl.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+            "listener.name.sasl_ssl.plain.sasl.jaas.config": f"{login}.plain.PlainLoginModule required{users};",
+            "listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config": f"{login}.scram.ScramLoginModule required;",
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": f"{login}.scram.ScramLoginModule required;",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+        }
+
+
 class ApacheKafka:
     """One node that keeps its port and its data over `stop` or `kill` and `start`."""
 
-    def __init__(self, folder: Path, *, note: Note = lambda _: None) -> None:
-        """`folder` gets configuration and data, and is the caller's to remove."""
+    def __init__(self, folder: Path, *, note: Note = lambda _: None, secure: Secure | None = None) -> None:
+        """`folder` gets configuration and data, and is the caller's to remove. With `secure` there are more listeners,
+        and rights are asked for on them; who comes to the plain one may do everything."""
         self.folder = folder
+        self._secure = secure
         self.version = kafka_version()
         self._libraries = obtain(note)
         self._port: int | None = None
@@ -169,12 +205,20 @@ class ApacheKafka:
             listeners=f"{plaintext},CONTROLLER://{controller}", advertised=plaintext, controller=controller
         )
         properties["log.dirs"] = str(self.folder / "data")
+        scram: list[str] = []
+        if self._secure is not None:
+            properties |= self._secure.properties(plaintext, controller)
+            scram = [
+                f"--add-scram={mechanism}=[name={user},password={password}]"
+                for user, password in self._secure.users.items()
+                for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
+            ]
         text = "".join(f"{key}={value}\n" for key, value in properties.items())
         (self.folder / "server.properties").write_text(text)
         (self.folder / "log4j2.properties").write_text(_LOG4J)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # In one word: one id in 64 begins with a dash, and alone it would be taken for an option.
-        arguments = ("format", f"--cluster-id={cluster}", "--config=server.properties")
+        arguments = ("format", f"--cluster-id={cluster}", "--config=server.properties", *scram)
         format_ = self._java("kafka.tools.StorageTool", *arguments)
         if format_.wait(_FORMAT_S) != 0:
             format_.kill()
