@@ -7,7 +7,7 @@ Every worker exports the KPIs of all partitions; dashboards take the maximum ove
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import structlog
@@ -40,8 +40,11 @@ class Exporter(Collector):
         windows_s: Mapping[str, int],
         segments: tuple[tuple[str, ...], ...],
         registry: CollectorRegistry,
+        refusal: Callable[[], str | None] = lambda: None,
     ) -> None:
+        """While there is a ``refusal`` the state must not be read, and nothing is exported."""
         self._reader = reader
+        self._refusal = refusal
         self._windows_s: Mapping[str, int] = {}
         self._dimensions: list[str] = []
         self.follow(windows_s, segments)
@@ -74,6 +77,8 @@ class Exporter(Collector):
             yield from _families(kpi, self._snapshot)
 
     async def _taken(self) -> dict[tuple[str, str, str], dict[str, Reading]]:
+        if self._refusal() is not None:
+            return {}
         at_us = clock.now_us()
         wanted = {ALL: (ALL, "")}
         for dimension in self._dimensions:

@@ -55,7 +55,7 @@ async def run(document: Document, environment: Environment, stop: asyncio.Event)
     store, recomputes = RedisStore(writer), Recomputes(writer, writer)
     worker = Worker(consumer, store, plan, producer, outbox, meters, health, recomputes, forms)
     kpis = KpiReader(reader, Partitions(reader), plan.kept)
-    exporter = Exporter(kpis, document.windows_s, document.segments, registry)
+    exporter = Exporter(kpis, document.windows_s, document.segments, registry, lambda: forms.refusal)
 
     def prepared(changed: Document) -> Take:
         following = planned(changed)

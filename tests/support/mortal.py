@@ -15,9 +15,10 @@ from services.alerts.memories import Memories
 from services.alerts.notify.webhook import Webhook
 from services.alerts.store import RedisStore
 from services.alerts.worker import Announcements
+from services.metrics.rewriting import Rewriting
 from services.stream.producer import Producer
 
-MORTAL = {kind.__name__: kind for kind in (Announcements, Memories, Producer, RedisStore, Webhook)}
+MORTAL = {kind.__name__: kind for kind in (Announcements, Memories, Producer, RedisStore, Rewriting, Webhook)}
 
 
 def arm(point: str, word: str) -> None:
