@@ -62,7 +62,8 @@ _MEANINGS: Final = {
     "WRONG_VERSION_NUMBER": "it does not speak TLS: write redis://",
     "RECORD LAYER FAILURE": "it does not speak TLS: write redis://",
     "NOT A CLUSTER": "it is not a Cluster: unset DESKPULSE_REDIS_CLUSTER",
-    "MOVED": "it is a node of a Cluster: set DESKPULSE_REDIS_CLUSTER",
+    "ON ITS WAY": "a slot of the Cluster is on its way to another node",
+    "TRYAGAIN": "a slot of the Cluster is on its way to another node",
     "NAME OR SERVICE NOT KNOWN": "its name is not known",
     "CONNECTION REFUSED": "nobody listens there",
 }
@@ -106,6 +107,8 @@ def away() -> Iterator[None]:
 
 def reason(exc: Exception) -> str:
     """Why Redis does not answer, for a log or a person: no address and no secret in it."""
+    if isinstance(exc, exceptions.MovedError):
+        return "Redis does not answer (it is a node of a Cluster: set DESKPULSE_REDIS_CLUSTER)"
     for said, meaning in _MEANINGS.items():
         if said in str(exc).upper():
             return f"Redis does not answer ({meaning})"

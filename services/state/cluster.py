@@ -198,7 +198,7 @@ class Cluster(Redis):
                 break
         first = next((answer for answer in answers if isinstance(answer, Exception)), None)
         if first is not None and raising:
-            raise first
+            raise TryAgainError("the slot is on its way to another node") if isinstance(first, AskError) else first
         return answers
 
     async def _led(self, at: int, commands: Sequence[Command], answers: list[Any], turn: int) -> bool:
