@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 import yaml
 
 from services.config.environment import Environment
 from tests.contract.house import ROOT
-from tests.support.helm import Object, Rendered
+from tests.support.helm import Helm, Object, Rendered
 from tests.support.kubernetes import selects
 
 CHART: Final = ROOT / "deploy" / "helm" / "deskpulse"
@@ -201,3 +203,40 @@ def shown(ingress: Object, path: str) -> bool:
         path == one["path"] or (one["pathType"] == "Prefix" and path.startswith(one["path"].rstrip("/") + "/"))
         for one in rule["http"]["paths"]
     )
+
+
+def changed(values: Object, **parts: Any) -> Object:
+    """Values with other parts: ``changed(LEAST, kafka__bootstrap="…")``."""
+    found = copy.deepcopy(values)
+    for path, value in parts.items():
+        *places, last = path.split("__")
+        place = found
+        for name in places:
+            place = place.setdefault(name, {})
+        place[last] = value
+    return found
+
+
+def variables(container: Object) -> dict[str, Object]:
+    """Its variables by name."""
+    return {one["name"]: one for one in container["env"]}
+
+
+def values_file() -> str:
+    """The values that the chart brings."""
+    return (CHART / "values.yaml").read_text()
+
+
+def leaves(schema: Object, name: str = "") -> Iterator[str]:
+    """The names of all values that a schema knows."""
+    if "properties" not in schema:
+        yield name
+    for key, inner in schema.get("properties", {}).items():
+        yield from leaves(inner, f"{name}.{key}".lstrip("."))
+
+
+class Sets:
+    """Each set of values, rendered once."""
+
+    def __init__(self, helm: Helm) -> None:
+        self.of = cache(lambda name: helm.render(SETS[name]))

@@ -11,12 +11,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import yaml
 
@@ -153,6 +154,39 @@ class Helm:
         chosen = self._chosen(values, "deskpulse", NAMESPACE, KUBERNETES)
         dry = {"dry_run": True, "dry_run_option": "client", "client_only": True}
         return self._ask("Install", chart=str(self._chart), **chosen, **dry)["out"].partition("\nNOTES:\n")[2]
+
+    def typed(self, words: Sequence[str], folder: Path) -> None:
+        """Renders what ``helm install`` or ``helm upgrade`` with these words would send. ``folder`` has the files that
+        they name. Raises :class:`Refused`, and ``ValueError`` for an option that is not known here."""
+        names: list[str] = []
+        sets: list[tuple[str, str, str]] = []
+        files: list[str] = []
+        values: list[str] = []
+        rest = iter(words)
+        for word in rest:
+            if word in ("--namespace", "--version"):
+                next(rest)
+            elif word == "--set":
+                sets.append(next(rest).partition("="))
+            elif word == "--set-file":
+                files.append(next(rest))
+            elif word == "--values":
+                values.append(str(folder / next(rest)))
+            elif word.startswith("-") and word not in ("--install", "--create-namespace", "--wait"):
+                raise ValueError(f"helm {word}")
+            elif not word.startswith("-"):
+                names.append(word)
+        _, release, chart = names
+        self._ask(
+            "Template",
+            name=release,
+            chart=str(folder / chart),
+            namespace=NAMESPACE,
+            kube_version=KUBERNETES,
+            values=urlencode({key: value for key, _, value in sets}),
+            values_files=",".join(values),
+            set_files="&".join(f"{key}={folder / file}" for key, _, file in (one.partition("=") for one in files)),
+        )
 
     def _chosen(self, values: Mapping[str, Any], release: str, namespace: str, kubernetes: str) -> dict[str, str]:
         self._values.write_text(json.dumps(values))
