@@ -11,12 +11,16 @@ from services.cli.settings import AsJson, print_json
 
 commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Silences: list, add, end.")
 
-Api = Annotated[str, typer.Option(metavar="URL", help="The query API.")]
+Api = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="The query API. Default: this machine's, at DESKPULSE_API_PORT.", show_default=False
+    ),
+]
 Token = Annotated[
     str | None, typer.Option(envvar="DESKPULSE_API_TOKEN", help="One of its api_tokens.", show_envvar=True)
 ]
 By = Annotated[str, typer.Option(envvar="USER", show_envvar=False, help="Who it is. Default: you, by your login.")]
-_HERE = "http://127.0.0.1:8090"
 _PATIENCE_S = 10.0
 
 
@@ -30,7 +34,7 @@ def listed(
     state: Annotated[
         list[str] | None, typer.Option(help="Only these: planned, active, over, ended_by_hand. May be repeated.")
     ] = None,
-    api: Api = _HERE,
+    api: Api = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
@@ -64,7 +68,7 @@ def add(
     since: Annotated[str | None, typer.Option("--from", metavar="TIME", help="When it begins. Default: now.")] = None,
     preview: Annotated[bool, typer.Option("--preview", help="Only say which open alerts it would cover.")] = False,
     by: By = "somebody at a terminal",
-    api: Api = _HERE,
+    api: Api = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
@@ -102,7 +106,7 @@ def add(
 def end(
     silence_id: Annotated[str, typer.Argument(metavar="ID", help="As in the list.", show_default=False)],
     by: By = "somebody at a terminal",
-    api: Api = _HERE,
+    api: Api = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
@@ -121,9 +125,10 @@ def end(
         typer.echo(f"{found['silence_id']}  {found['state']}")
 
 
-def _asked(method: str, api: str, path: str, token: str | None, **parts: Any) -> dict[str, Any]:
+def _asked(method: str, api: str | None, path: str, token: str | None, **parts: Any) -> dict[str, Any]:
     import httpx
 
+    api = api or f"http://127.0.0.1:{settings.environment().api_port}"
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         answer = httpx.request(method, f"{api.rstrip('/')}{path}", headers=headers, timeout=_PATIENCE_S, **parts)

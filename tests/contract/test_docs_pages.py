@@ -111,3 +111,55 @@ def test_the_diagram_has_every_service_and_every_topic() -> None:
     services = {name for name in ("ingest", "metrics", "alerts", "api") if name not in drawn}
     topics = {name for name in TOPICS if not any(text.startswith(name) for text in drawn)}
     assert (services, topics) == (set(), set())
+
+
+BYTES = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
+
+
+def _bytes(value: float) -> str:
+    unit = next(unit for unit in ("TB", "GB", "MB") if value >= BYTES[unit])
+    return f"{value / BYTES[unit]:.{0 if value >= 10 * BYTES[unit] else 1}f} {unit}"
+
+
+def _sized(events: int, costs: dict[str, float]) -> list[str]:
+    """A row of the sizing page, from the costs that the page names."""
+    tickets, peak = events / costs["a ticket"], events / 86_400 * costs["peak"]
+    return [
+        f"{events:,}",
+        f"{tickets:,.0f}",
+        f"{peak:.0f}/s",
+        f"{peak * costs['ingest'] / 1e6:.2f} cores",
+        f"{peak * costs['worker'] / 1e6:.2f} cores",
+        _bytes(tickets * costs["days"] * costs["KB"] * 1000),
+        _bytes(events * costs["seen days"] * costs["seen"]),
+        _bytes(events * costs["event days"] * costs["event"]),
+        _bytes(events * costs["raw days"] * costs["raw KB"] * 1000),
+    ]
+
+
+def test_the_table_of_sizes_follows_from_the_costs_beside_it() -> None:
+    text = (GUIDES / "sizing.md").read_text()
+
+    def found(pattern: str) -> list[float]:
+        match = re.search(pattern, text)
+        assert match is not None, pattern
+        return [float(number) for number in match.groups()]
+
+    [a_ticket], [peak] = found(r"events for each ticket \| (\d+)"), found(r"peak over the mean \| (\d+)")
+    [ingest], worker = found(r"webhook in ingest \| (\d+) µs"), found(r"and in Redis \| (\d+) \+ (\d+) µs")
+    [kilobytes], [days] = found(r"ticket in Redis \| (\d+) KB"), found(r"tickets are kept \| (\d+) days")
+    seen, event = found(r"(\d+) bytes for (\d+) days"), found(r"event in Kafka \| (\d+) bytes for (\d+) days")
+    raw = found(r"raw webhook in Kafka \| (\d+) KB for (\d+) days")
+    costs = {"a ticket": a_ticket, "peak": peak, "ingest": ingest, "worker": sum(worker), "KB": kilobytes, "days": days}
+    costs |= {"seen": seen[0], "seen days": seen[1], "event": event[0], "event days": event[1]}
+    costs |= {"raw KB": raw[0], "raw days": raw[1]}
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if re.match(r"\| [\d,]+ \|", line)]
+    assert len(rows) == 4
+    assert rows == [_sized(int(row[0].replace(",", "")), costs) for row in rows]
+
+
+def test_the_costs_of_sizing_are_those_that_were_measured() -> None:
+    sizing, measured = (GUIDES / "sizing.md").read_text(), (ROOT / "docs/performance.md").read_text()
+    for cost in ("560 µs", "65 + 43 µs"):
+        assert cost in sizing
+        assert cost in measured
