@@ -185,7 +185,7 @@ def schema() -> Schema:
                     maxReplicas=whole(1),
                     lagThreshold=whole(1),
                     activationLagThreshold=whole(0),
-                    pollingIntervalSeconds=whole(10),
+                    pollingIntervalSeconds=whole(15),
                     scaleDownSeconds=whole(0, 3600),
                     kafkaVersion={"type": "string", "pattern": r"^[0-9]+\.[0-9]+\.[0-9]+$"},
                     authentication=TEXT,
