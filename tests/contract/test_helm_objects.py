@@ -322,15 +322,28 @@ def test_what_takes_a_restart_is_what_the_services_say() -> None:
     assert set(_AT_THE_START) == {"receivers", "board_url", "runbooks_url", "links"}
 
 
+def fixed(rendered: Rendered) -> dict[str, Object]:
+    """What Kubernetes lets nobody change in what is there."""
+    free = ("replicas", "template", "updateStrategy", "minReadySeconds", "persistentVolumeClaimRetentionPolicy")
+    found = {
+        one["metadata"]["name"]: {key: value for key, value in one["spec"].items() if key not in free}
+        for one in rendered.of("StatefulSet")
+    }
+    return found | {one["metadata"]["name"]: one["spec"]["selector"] for one in rendered.of("Deployment")}
+
+
 def test_a_changed_secret_restarts_all_and_a_new_chart_none(helm: Helm, tmp_path: Path) -> None:
-    before = templates(helm.render(chart.EVERYTHING))
+    rendered = helm.render(chart.EVERYTHING)
+    before = templates(rendered)
     after = templates(helm.render(changed(chart.EVERYTHING, secrets__values__ZENDESK_SECRET="another")))
     assert [name for name in SERVICES if before[name] == after[name]] == []
     folder = shutil.copytree(CHART, tmp_path / "deskpulse")
     described = yaml.safe_load((folder / "Chart.yaml").read_text())
     (folder / "Chart.yaml").write_text(json.dumps(described | {"version": "9.9.9"}))
     with helm_support.serving(folder, tmp_path) as newer:
-        assert templates(newer.render(chart.EVERYTHING)) == before
+        upgraded = newer.render(chart.EVERYTHING)
+    assert templates(upgraded) == before
+    assert fixed(upgraded) == fixed(rendered)
 
 
 def test_a_changed_document_reaches_the_file(rendered: Rendered) -> None:
@@ -358,12 +371,4 @@ def test_a_changed_document_reaches_the_file(rendered: Rendered) -> None:
 def test_an_upgrade_changes_nothing_that_kubernetes_never_changes(
     helm: Helm, sets: Sets, parts: dict[str, Any]
 ) -> None:
-    def fixed(rendered: Rendered) -> dict[str, Object]:
-        free = ("replicas", "template", "updateStrategy", "minReadySeconds", "persistentVolumeClaimRetentionPolicy")
-        found = {
-            one["metadata"]["name"]: {key: value for key, value in one["spec"].items() if key not in free}
-            for one in rendered.of("StatefulSet")
-        }
-        return found | {one["metadata"]["name"]: one["spec"]["selector"] for one in rendered.of("Deployment")}
-
     assert fixed(helm.render(changed(chart.LEAST, **parts))) == fixed(sets.of("least"))
