@@ -21,7 +21,7 @@ def findings(ahead_s: Mapping[str, float]) -> Iterator[Finding]:
     off = {name: gap for name, gap in ahead_s.items() if abs(gap) > SLIGHT_S}
     if not off:
         if ahead_s:
-            yield ok("clocks", f"this machine, {' and '.join(ahead_s)} agree within {SLIGHT_S:g} s")
+            yield ok("clocks", f"{' and '.join((HERE, *ahead_s))} agree within {SLIGHT_S:g} s")
         return
     gaps = list(ahead_s.values())
     if len(gaps) > 1 and len(off) == len(gaps) and max(gaps) - min(gaps) <= SLIGHT_S:
@@ -50,6 +50,7 @@ def brokers_ahead_s(newest_append_us: int | None, now_us: int) -> float | None:
 
 def append_behind_s(waits_us: Iterable[int]) -> float | None:
     """``waits_us``: from the receipt by ingest to the append by the broker, for each of the last records. Nothing can
-    be appended before it was received: by so much the brokers' clock is behind ingest's, at least."""
+    be appended before it was received: by so much, at least, the brokers' clock is ahead of ingest's (it is negative).
+    ``None`` when nothing certain can be said."""
     shortest = min(waits_us, default=0)
-    return -shortest / 1e6 if shortest < 0 else None
+    return shortest / 1e6 if shortest < 0 else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import httpx
@@ -38,8 +38,9 @@ def port(environment: Environment, service: str) -> int:
 
 def findings(environment: Environment, seen: Mapping[str, Scraped]) -> Iterator[Finding]:
     """One for each service, and what their metrics tell."""
+    running = [name for name in NAMES if seen[name].alive]
     for name in NAMES:
-        yield _port(name, port(environment, name), seen[name])
+        yield _port(name, port(environment, name), seen[name], running)
     yield from refused(seen["ingest"])
     yield from behind(seen["metrics"])
 
@@ -80,7 +81,7 @@ def behind(metrics: Scraped) -> Iterator[Finding]:
         yield ok("lag", f"{lag:g} records, timers' clock {clock_lag_s:.1f} s behind")
 
 
-def _port(service: str, number: int, seen: Scraped) -> Finding:
+def _port(service: str, number: int, seen: Scraped, running: Sequence[str]) -> Finding:
     what = f"port {number}"
     if seen.alive:
         if seen.unready is not None:
@@ -94,4 +95,7 @@ def _port(service: str, number: int, seen: Scraped) -> Finding:
         except OSError as exc:
             fix = f"stop what uses it, or set DESKPULSE_{service.upper()}_PORT to another"
             return problem(what, f"{service} cannot have it ({exc.strerror})", fix)
+    if running:
+        fix = f"start it (deskpulse {service}), unless it runs elsewhere or has another port"
+        return warning(what, f"{service}: does not run here, though {', '.join(running)} do", fix)
     return ok(what, f"{service}: free")

@@ -10,6 +10,7 @@ from services.ingest.sample.case import TAG, Case, Sample, posted
 def opened(case: Case) -> dict[str, Any]:
     """The event of a ticket that a customer opened."""
     return {
+        "event_id": f"{case.name}-opened",
         "kind": "ticket.created",
         "ticket_id": case.name,
         "occurred_at": case.opened,
@@ -26,7 +27,12 @@ def opened(case: Case) -> dict[str, Any]:
 
 def removed(case: Case) -> dict[str, Any]:
     """The event of its deletion."""
-    return {"kind": "ticket.deleted", "ticket_id": case.name, "occurred_at": case.sent}
+    return {
+        "event_id": f"{case.name}-removed",
+        "kind": "ticket.deleted",
+        "ticket_id": case.name,
+        "occurred_at": case.sent,
+    }
 
 
 def created(case: Case) -> Sample:
