@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from schemas.sla import SlaKind
+from schemas.sla import SlaKind, SlaMetric
 from schemas.topics import TOPICS
 from services.alerts.notify import mail
 from services.alerts.notify.words import Wording
 from services.config.board import BoardChoices
 from services.config.document import parse
+from services.config.rule import Rule
+from services.ingest.normalise import VENDORS
 from services.kpi.catalogue import KPIS
-from tests.contract.house import ROOT
+from tests.contract.house import ROOT, tracked
 from tests.support.documented import in_text
 from tests.support.news import fired, gathered, notice
 
@@ -35,8 +38,6 @@ def _headings(text: str) -> list[str]:
 
 
 def test_there_is_a_page_for_every_helpdesk() -> None:
-    from services.ingest.normalise import VENDORS
-
     assert {path.stem.removeprefix("connect-").replace("-", "_") for path in HELPDESKS} == set(VENDORS)
 
 
@@ -163,3 +164,32 @@ def test_the_costs_of_sizing_are_those_that_were_measured() -> None:
     for cost in ("560 µs", "65 + 43 µs"):
         assert cost in sizing
         assert cost in measured
+
+
+def _promises() -> list[tuple[str, str]]:
+    """Test and file of each promise of the README."""
+    part = (ROOT / "README.md").read_text().split("## What it guarantees")[1].split("\n## ")[0]
+    rows = [line for line in part.splitlines() if line.startswith("| ")][1:]
+    assert all(re.search(r"\]\(tests/", row) for row in rows), "a promise without a test"
+    return [pair for row in rows for pair in re.findall(r"\[`(test_\w+)`\]\((tests/[\w/]+\.py)\)", row)]
+
+
+def test_every_promise_of_the_readme_has_a_test_that_is_there() -> None:
+    promises = _promises()
+    assert len(promises) >= 12
+    assert [f"{file}::{name}" for name, file in promises if f"def {name}(" not in (ROOT / file).read_text()] == []
+
+
+def test_the_readme_links_every_guide() -> None:
+    text = (ROOT / "README.md").read_text()
+    guides = [path for path in tracked(".md") if path.parent == GUIDES]
+    assert [path.name for path in guides if f"docs/guides/{path.name}" not in text] == []
+
+
+def test_the_numbers_of_the_readme_are_those_of_the_code() -> None:
+    words = {16: "sixteen", 8: "eight", 9: "nine", 7: "seven"}
+    state = (ROOT / "README.md").read_text().split("## State of things")[1]
+    rules = get_args(Rule)
+    for number, of in ((len(VENDORS), "kinds of sources"), (len(SlaMetric), "SLA metrics"), (len(rules), "types of")):
+        assert f"{words[number]} {of}" in state
+    assert f"{len(KPIS)} KPIs" in state
