@@ -3,22 +3,22 @@ beside a newer one, refused by who is too old, and rewritten back for who wants 
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from schemas.forms import READERS_KEY
 from schemas.state import position_key
 from schemas.topics import TICKETS, TOPICS
 from services import clock
+from services.cli.app import app
 from services.embedded.port import free_port
 from services.state import client
 from services.state.survey import survey
@@ -101,17 +101,11 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
             worker.service.kill()
 
 
-def command(environment: dict[str, str], *words: str) -> tuple[int, dict[str, Any]]:
-    """The exit code and the answer of `deskpulse state …` of today."""
-    run = subprocess.run(
-        [sys.executable, "-m", "services.cli", "state", *words, "--json"],
-        env={**os.environ, **environment},
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert run.stdout, run.stderr.decode()
-    return run.returncode, json.loads(run.stdout)
+async def command(environment: dict[str, str], *words: str) -> tuple[int, dict[str, Any]]:
+    """The exit code and the answer of `deskpulse state …`. It has a loop of its own, so it runs in a thread."""
+    run = await asyncio.to_thread(CliRunner().invoke, app, ["state", *words, "--json"], env=environment)
+    assert run.stdout, run.output
+    return run.exit_code, json.loads(run.stdout)
 
 
 async def spans(redis: Any) -> set[tuple[int, int]]:
@@ -158,7 +152,7 @@ async def test_versions_are_rewritten_held_back_refused_and_taken_back(
     assert await outdated(redis, 1) == 0
     assert "rewriting_done" in worker.service.said()
     await eventually(lambda: worker.probe()[0] == 200, "it is ready", timeout_s=SOON_S)
-    code, told = command(environment, "show")
+    code, told = await command(environment, "show")
     assert (code, told["written"], told["left_to_rewrite"], told["problems"]) == (0, 1, [], [])
 
     # The next release beside this one: it holds its version back until the last of this one is gone.
@@ -179,12 +173,12 @@ async def test_versions_are_rewritten_held_back_refused_and_taken_back(
     await taken(3)
     assert worker.service.running
     assert await spans(redis) == {(2, 2)}
-    code, told = command(environment, "show")
+    code, told = await command(environment, "show")
     assert code == 1
     assert "upgrade this replica" in told["problems"][0]
     assert "metrics:" in told["problems"][1], "a process that is too old is named"
 
-    code, told = command(environment, "hold", "1")
+    code, told = await command(environment, "hold", "1")
     assert told["hold"] == 1
     await eventually(lambda: all_are(redis, 1), "everything is rewritten for the older one", timeout_s=SOON_S)
     await eventually(lambda: worker.probe()[0] == 200, "the older one is at work again", timeout_s=SOON_S)
@@ -195,7 +189,7 @@ async def test_versions_are_rewritten_held_back_refused_and_taken_back(
     assert await applied(redis) == len(events)
     found = await survey(redis)
     assert (found.hold, found.left, found.problems()) == (1, [], [])
-    assert command(environment, "release")[1]["hold"] is None
+    assert (await command(environment, "release"))[1]["hold"] is None
     assert worker.service.stop() == 0
 
 
