@@ -129,6 +129,14 @@ def test_what_a_pod_needs_is_in_the_release_or_the_operators(rendered: Rendered)
             assert [one for one in chart.references(pod) if one not in there and one[1] not in THEIRS] == []
 
 
+def test_a_variable_that_comes_from_a_secret_of_ours_is_in_it(rendered: Rendered) -> None:
+    ours = {one["metadata"]["name"]: one["data"] for one in rendered.of("Secret")}
+    for pod in chart.pods(rendered).values():
+        for container in chart.containers(pod):
+            asked = [one["valueFrom"]["secretKeyRef"] for one in container["env"] if "secretKeyRef" in str(one)]
+            assert [one for one in asked if one["name"] not in THEIRS and one["key"] not in ours[one["name"]]] == []
+
+
 def test_helm_knows_what_is_a_hook(helm: Helm, sets: Sets) -> None:
     assert list(helm.released(SETS["everything"])) == list(sets.of("everything").objects)
     kinds = {one["kind"] for one in sets.of("everything").hooks}
