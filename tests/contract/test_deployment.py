@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from services.config.document import ConfigInvalid, parse
 from services.config.environment import Environment
 from tests.contract import deployment
 from tests.contract.house import ROOT, tracked
@@ -78,9 +79,13 @@ def test_no_container_of_ours_may_do_more_than_it_needs() -> None:
 
 def test_secrets_come_from_the_environment_and_must_be_set() -> None:
     document = (ROOT / "deploy" / "config" / "deskpulse.yaml").read_text()
-    for secret in ("ZENDESK_SECRET", "GENERIC_SECRET"):
-        assert "${" + secret + "}" in document
-        assert all(service["environment"][secret].startswith("${" + secret + ":?") for service in OURS.values())
+    names = ("ZENDESK_SECRET", "GENERIC_SECRET")
+    assert all("${" + secret + "}" in document for secret in names)
+    assert all(service["env_file"] == [{"path": ".env", "required": False}] for service in OURS.values())
+    assert all(secret not in service["environment"] for secret in names for service in OURS.values())
+    with pytest.raises(ConfigInvalid) as refused:
+        parse(document, dict.fromkeys(names, ""))  # .env.example as it is
+    assert [line.split()[-4] for line in refused.value.problems] == list(names)
 
 
 @pytest.mark.parametrize("name", sorted(OURS))

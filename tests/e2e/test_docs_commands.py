@@ -28,6 +28,7 @@ from fastapi import FastAPI, Request, Response
 from services.config.document import parse
 from services.ingest.source import problems
 from tests.contract.house import ROOT, tracked
+from tests.contract.test_docs_inline import wrong
 from tests.support import signing
 from tests.support.documented import SHELL, Block, blocks, in_text, typed_unmarked
 from tests.support.in_a_thread import served
@@ -45,6 +46,7 @@ BLOCKS: Final = [block for block in blocks() if block.language in SHELL]
 ELSEWHERE: Final = {
     "docs/guides/backup.md": "tests/integration/test_docs_drill.py",  # loses its Redis
     "docs/guides/query-the-api.md": "tests/integration/test_api_guide.py",  # needs tokens of three roles
+    "docs/guides/first-ten-minutes.md": "tests/e2e/test_first_ten_minutes.py",  # begins with nothing
 }
 """Pages whose every block another test runs."""
 
@@ -52,6 +54,13 @@ APART: Final = {
     "docs/guides/alerts.md": ("expected=v1,", "tests/contract/test_docs.py"),  # verifies a signature made there
 }
 """Single blocks that another test runs: how to know them, and the test."""
+
+UNTIL_STOPPED: Final = {
+    "deskpulse up --config": "runs until Ctrl-C; tests/integration/test_up.py starts it",
+    "deskpulse receivers listen": "runs until Ctrl-C; tests/integration/test_send_test.py starts it",
+    ".venv/bin/pip install": "fetches what is installed here already, from the network",
+}
+"""Beginnings of lines that are only looked at: whether the command and its options exist. With the reason."""
 
 DOMAIN: Final = "deskpulse.example.com"
 
@@ -126,6 +135,12 @@ class Desk:
         path = self.bin / name
         path.write_text(f"#!/bin/sh\n{command}\n")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+    def page(self, name: str) -> Path:
+        """The folder in which the commands of a page are typed."""
+        found = self.folder / "pages" / name
+        found.mkdir(parents=True, exist_ok=True)
+        return found
 
     def environment(self) -> dict[str, str]:
         """What the documents take from the environment."""
@@ -249,7 +264,7 @@ def _alert(desk: Desk, folder: Path) -> dict[str, str]:
 
 def _payloads(desk: Desk, folder: Path) -> dict[str, str]:
     """Saved webhooks, and history."""
-    (folder / "saved").mkdir()
+    (folder / "saved").mkdir(exist_ok=True)
     shutil.copy(ROOT / "tests/fixtures/webhooks/zendesk/created.json", folder / "saved")
     trigger = {"schema": "zendesk.trigger.v1", "event": "ticket.updated", "ticket_id": "7", "status": "en attente"}
     (folder / "ticket.json").write_text(json.dumps(trigger))
@@ -272,7 +287,7 @@ def _checkout(desk: Desk, folder: Path) -> dict[str, str]:
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, to)
     python = folder / ".venv/bin/python"
-    python.parent.mkdir(parents=True)
+    python.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(desk.bin / "bench", python)
     return {}
 
@@ -295,10 +310,17 @@ def _id(block: Block) -> str:
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=_id)
-def test_a_block_of_commands_works_as_it_stands(block: Block, desk: Desk, tmp_path: Path) -> None:
+def test_a_block_of_commands_works_as_it_stands(block: Block, desk: Desk) -> None:
+    """The blocks of a page share a folder, as they do for who reads it."""
     if block.page in ELSEWHERE or _apart(block):
         return
+    if any(line.startswith(tuple(UNTIL_STOPPED)) for line in block.text.splitlines()):
+        assert [
+            said for line in block.text.splitlines() if line.startswith("deskpulse") and (said := wrong(line))
+        ] == []
+        return
     given: dict[str, str] = {}
+    tmp_path = desk.page(block.page)
     for word, make in GIVEN.get(block.page, []):
         if word in block.text:
             given |= make(desk, tmp_path)
