@@ -39,6 +39,8 @@ def test_every_container_may_do_only_what_it_must(rendered: Rendered) -> None:
         assert spec["automountServiceAccountToken"] is False
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+        assert {kind for volume in spec["volumes"] for kind in volume} <= {"name", "configMap", "secret", "emptyDir"}
         for container in chart.containers(pod):
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
