@@ -79,8 +79,9 @@ def _serve(service: str, config: Config, run: Run, *, kafka: bool = True) -> Non
     from services.operate import logs
     from services.operate.server import PortTaken
     from services.operate.stop import signalled
+    from services.state.forms import Refused
 
-    environment = settings.environment()
+    environment = settings.environment(kafka=kafka)
     file = settings.config_file(config, environment)
     environment = environment.model_copy(update={"config": file})  # what the service follows while it runs
     document = settings.document(file)
@@ -102,6 +103,8 @@ def _serve(service: str, config: Config, run: Run, *, kafka: bool = True) -> Non
             runner.run(until_signalled())
     except ConfigInvalid as exc:
         settings.fail(settings.problem_lines(file, exc.problems))
+    except Refused as exc:  # what is started in its place waits until it may
+        settings.fail(f"{exc}.")
     except PortTaken as exc:
         settings.fail(f"{exc} The variable is DESKPULSE_{service.upper()}_PORT.")
 

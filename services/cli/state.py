@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from services.state.survey import Survey
 
-commands = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="The version of the state in Redis: see it, hold it, let it go."
-)
+commands = typer.Typer(rich_markup_mode=None, help="The version of the state in Redis: see it, hold it, let it go.")
 
 
-@commands.callback()
-def _group() -> None:
-    """The version of the state in Redis: see it, hold it, let it go."""
+@commands.callback(invoke_without_command=True)
+def _group(context: typer.Context) -> None:
+    """The version of the state in Redis: see it (as `state show` does), hold it, let it go."""
+    if context.invoked_subcommand is None:
+        show()
 
 
 @commands.command("show")

@@ -14,6 +14,7 @@ from schemas.failure import NotNow
 from schemas.forms import ALERTS_FORM_KEY, KNOWN, READERS_KEY, SHARED_FORM_KEY, STATE_KEY, Known
 from schemas.state import PARTITIONS_KEY, position_key
 from services.alerts import app as api
+from services.alerts import worker
 from services.alerts.lead import Lead
 from services.config.document import parse
 from services.config.environment import Environment
@@ -159,6 +160,22 @@ async def test_an_api_that_is_too_old_answers_nothing_of_the_state_and_says_why(
         await eventually(lambda: ready(caller), "it serves when it may")
         assert (await caller.get("/v1/alerts")).status_code == 200
     assert await redis.hlen(READERS_KEY) == 0
+
+
+async def test_an_alerts_worker_that_is_too_old_does_nothing_and_says_why(redis: Any, redis_db: str) -> None:
+    await redis.set(ALERTS_FORM_KEY, KNOWN.newest + 1)
+    stop, begun = asyncio.Event(), asyncio.get_running_loop().create_future()
+    settings = Environment(redis_url=redis_db, kafka_bootstrap="127.0.0.1:1", alerts_port=free_port())
+    running = asyncio.create_task(worker.run(parse("segments: []", {}), settings, stop, started=begun.set_result))
+    async with httpx.AsyncClient(base_url=await begun, trust_env=False) as caller:
+        await eventually(lambda: refused(caller), "it says why")
+    stop.set()
+    await running
+    assert await redis.keys("deskpulse:{alerts}:*") == [ALERTS_FORM_KEY.encode()]
+
+
+async def refused(caller: httpx.AsyncClient) -> bool:
+    return "knows versions up to 1: upgrade this replica" in (await caller.get("/readyz")).text
 
 
 async def ready(caller: httpx.AsyncClient) -> bool:

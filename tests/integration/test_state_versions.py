@@ -190,6 +190,13 @@ async def test_versions_are_rewritten_held_back_refused_and_taken_back(
     found = await survey(redis)
     assert (found.hold, found.left, found.problems()) == (1, [], [])
     assert (await command(environment, "release"))[1]["hold"] is None
+
+    # Somebody else wrote something newer under its hands: it leaves the group, waits, and comes back.
+    await redis.hset(position_key(0), "newest", 9)
+    await eventually(lambda: "of version 9" in worker.probe()[1], "it is refused", timeout_s=SOON_S)
+    await eventually(lambda: "left_the_group" in worker.service.said(), "it has left", timeout_s=SOON_S)
+    await redis.hset(position_key(0), "newest", 1)
+    await eventually(lambda: worker.probe()[0] == 200, "it is at work again", timeout_s=SOON_S)
     assert worker.service.stop() == 0
 
 
