@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from schemas.failure import Reason
 from schemas.sla import SlaKind, SlaMetric
 from schemas.topics import TOPICS
 from services.alerts.notify import mail
@@ -16,6 +17,7 @@ from services.config.board import BoardChoices
 from services.config.document import parse
 from services.config.rule import Rule
 from services.ingest.normalise import VENDORS
+from services.ingest.verify.presented import Outcome
 from services.kpi.catalogue import KPIS
 from tests.contract.house import ROOT, tracked
 from tests.support.documented import in_text
@@ -193,3 +195,18 @@ def test_the_numbers_of_the_readme_are_those_of_the_code() -> None:
     for number, of in ((len(VENDORS), "kinds of sources"), (len(SlaMetric), "SLA metrics"), (len(rules), "types of")):
         assert f"{words[number]} {of}" in state
     assert f"{len(KPIS)} KPIs" in state
+
+
+@pytest.mark.parametrize("path", [*HELPDESKS, GUIDES / "webhook-answers.md"], ids=lambda path: path.stem)
+def test_what_a_helpdesks_page_says_one_may_see_is_what_ingest_says(path: Path) -> None:
+    text = path.read_text().rpartition("## When something is wrong")[2]
+    seen = [line.split("|")[1] for line in text.splitlines() if re.match(r"\| (?:\d{3}|`\w+`)", line)]
+    outcomes = {outcome.value.replace("_", "-") for outcome in Outcome}
+    types = {name for cell in seen if re.search(r"\b40[01] ", cell) for name in re.findall(r"`([a-z-]+)`", cell)}
+    assert types - outcomes - {"malformed-timestamp", "not-json"} == set()
+    reasons = {name for cell in seen for name in re.findall(r"`([a-z]+_[a-z_]+)`", cell)}
+    reasons |= set(
+        re.findall(r"`(\w+)`", text.partition("`reason` of a dead letter is one of:")[2].partition("\n\n")[0])
+    )
+    fields = {"dead_lettered", "occurred_at", "delivery_delay", "detail"}
+    assert reasons - {reason.value for reason in Reason} - fields == set()
