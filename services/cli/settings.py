@@ -44,8 +44,8 @@ def fail(lines: str | Iterable[str]) -> NoReturn:
     raise typer.Exit(1)
 
 
-def environment() -> Environment:
-    """The DESKPULSE_* variables; what they hold is checked."""
+def environment(*, kafka: bool = True) -> Environment:
+    """The DESKPULSE_* variables; what they hold is checked, of Kafka only where it is needed."""
     folder = os.environ.get("DESKPULSE_SECRETS_DIR") or None
     if folder is not None and not Path(folder).is_dir():
         fail(f"DESKPULSE_SECRETS_DIR: there is no folder {folder}")
@@ -58,7 +58,7 @@ def environment() -> Environment:
         )
     if found.log_level.lower() not in LEVELS:
         fail(f"DESKPULSE_LOG_LEVEL: '{found.log_level}' is none of {', '.join(LEVELS)}")
-    if wrong := transport.problems(found):
+    if wrong := transport.problems(found, kafka=kafka):
         fail(wrong)
     return found
 

@@ -15,10 +15,10 @@ _REDIS: Final = "DESKPULSE_REDIS_"
 _FROM_A_FILE: Final = "set it, or keep it in a file of DESKPULSE_SECRETS_DIR"
 
 
-def problems(environment: Environment) -> list[str]:
-    """A line for each. What is reached by default, or not configured, has none."""
+def problems(environment: Environment, *, kafka: bool = True) -> list[str]:
+    """A line for each. What is not configured has none, nor has Kafka for a service that does not speak to it."""
     found: list[str] = []
-    if environment.kafka_bootstrap:
+    if kafka and environment.kafka_bootstrap:
         found += _kafka(environment.kafka())
     if environment.redis_url:
         found += _redis(environment.redis())
