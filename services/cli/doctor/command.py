@@ -48,12 +48,11 @@ def doctor(
     """
     settings.quiet_libraries()
     bare = settings.environment()
-    environment = settings.here(bare)
-    file = settings.config_file(config or settings.running_config(bare), environment)
+    file = settings.config_file(config or settings.running_config(bare), bare)
 
     async def collected() -> list[Finding]:
         found = []
-        async for one in _findings(file, environment, public_url.rstrip("/")):
+        async for one in _findings(file, bare, public_url.rstrip("/")):
             found.append(one)
             if not as_json:
                 typer.echo(one.line)
@@ -66,9 +65,10 @@ def doctor(
     raise typer.Exit(0 if good else 1)
 
 
-async def _findings(file: Path, environment: Environment, public_url: str) -> AsyncIterator[Finding]:
+async def _findings(file: Path, configured: Environment, public_url: str) -> AsyncIterator[Finding]:
+    environment = settings.here(configured)
     yield ok("versions", f"deskpulse {deskpulse()}, Python {platform.python_version()}")
-    read = _read(file, environment)
+    read = _read(file, configured)
     for one in read.findings:
         yield one
     stored = await state.look(environment)
@@ -105,19 +105,19 @@ class _Read:
     document: Document | None = None
 
 
-def _read(file: Path, environment: Environment) -> _Read:
+def _read(file: Path, configured: Environment) -> _Read:
     from services.embedded import Unavailable, secret_file
 
     found = _Read()
     variables = dict(os.environ)
     told = ""
     unset: Collection[str] = ()
-    if not (os.environ.get("DESKPULSE_KAFKA_BOOTSTRAP") and os.environ.get("DESKPULSE_REDIS_URL")) and file.is_file():
+    if not (configured.kafka_bootstrap and configured.redis_url) and file.is_file():
         # This is a machine for `up`, which makes up what is not set.
         names = secret_file.names(file.read_text(encoding="utf-8", errors="replace"))
         unset = [name for name in names if not variables.get(name)]
         try:
-            kept = secret_file.kept(environment.data_dir)
+            kept = secret_file.kept(configured.data_dir)
             variables |= {name: kept.get(name, _MADE_UP) for name in unset}
         except Unavailable as exc:
             found.findings.append(problem("secrets", str(exc), "put it right"))
