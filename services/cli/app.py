@@ -2,66 +2,87 @@
 
 from __future__ import annotations
 
-import typer
+from importlib import import_module
+from typing import Any, Final
 
-from services.cli import (
-    check,
-    dlq,
-    doctor,
-    explain,
-    forecast,
-    init,
-    normalise,
-    oncall,
-    receivers,
-    recompute,
-    replay,
-    report,
-    rules,
-    send_test,
-    serve,
-    silences,
-    simulate,
-    state,
-    topics,
-    up,
-    version,
-)
+import typer
+from typer.core import TyperGroup
+
+COMMANDS: Final = {
+    "init": "init:init",
+    "up": "up:up",
+    "ingest": "serve:ingest",
+    "metrics": "serve:metrics",
+    "alerts": "serve:alerts",
+    "api": "serve:api",
+    "topics": "topics:commands",
+    "check": "check:check",
+    "rules": "rules:commands",
+    "normalise": "normalise:normalise",
+    "replay": "replay:replay",
+    "dlq": "dlq:commands",
+    "explain": "explain:explain",
+    "recompute": "recompute:recompute",
+    "receivers": "receivers:commands",
+    "oncall": "oncall:oncall",
+    "silences": "silences:commands",
+    "forecast": "forecast:forecast",
+    "report": "report:report",
+    "send-test": "send_test:send_test",
+    "simulate": "simulate:simulate",
+    "state": "state:commands",
+    "doctor": "doctor:doctor",
+    "version": "version:version",
+}
+"""Where each is: a module of this package, and in it a function or a group."""
+
+
+class Listed(TyperGroup):
+    """Imports a command when it is asked for: to start one must not cost what all the others need."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            self.commands[cmd_name] = _made(cmd_name)
+        return self.commands.get(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS:
+            for name in COMMANDS:  # what was meant is looked for among those that are known
+                self.get_command(ctx, name)
+        return super().resolve_command(ctx, args)
+
+
+def _made(name: str) -> Any:
+    module, _, attribute = COMMANDS[name].partition(":")
+    found = getattr(import_module(f"services.cli.{module}"), attribute)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    if not isinstance(found, typer.Typer):
+        alone.command(name)(found)
+        return typer.main.get_command(alone)
+    alone.add_typer(found, name=name)
+    return typer.main.get_group(alone).commands[name]
+
 
 app = typer.Typer(
     name="deskpulse",
+    cls=Listed,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help=(
-        "Support KPIs, SLA timers and breach alerts from helpdesk webhooks.\n\n"
-        "Try it:  deskpulse up --demo\n\n"
-        "Begin:   deskpulse init\n\n"
-        "Every command explains itself with --help."
-    ),
 )
-app.command("init")(init.init)
-app.command("up")(up.up)
-app.command("ingest")(serve.ingest)
-app.command("metrics")(serve.metrics)
-app.command("alerts")(serve.alerts)
-app.command("api")(serve.api)
-app.add_typer(topics.commands, name="topics")
-app.command("check")(check.check)
-app.add_typer(rules.commands, name="rules")
-app.command("normalise")(normalise.normalise)
-app.command("replay")(replay.replay)
-app.add_typer(dlq.commands, name="dlq")
-app.command("explain")(explain.explain)
-app.command("recompute")(recompute.recompute)
-app.add_typer(receivers.commands, name="receivers")
-app.command("oncall")(oncall.oncall)
-app.add_typer(silences.commands, name="silences")
-app.command("forecast")(forecast.forecast)
-app.command("report")(report.report)
-app.command("send-test")(send_test.send_test)
-app.command("simulate")(simulate.simulate)
-app.add_typer(state.commands, name="state")
-app.command("doctor")(doctor.doctor)
-app.command("version")(version.version)
+
+
+@app.callback()
+def deskpulse() -> None:
+    """Support KPIs, SLA timers and breach alerts from helpdesk webhooks.
+
+    Try it:  deskpulse up --demo
+
+    Begin:   deskpulse init
+
+    Every command explains itself with --help.
+    """

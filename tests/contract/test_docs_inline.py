@@ -58,10 +58,10 @@ def wrong(text: str) -> str | None:
 def _deskpulse(words: list[str]) -> str | None:
     """Walks the commands as the shell would, and looks at the options of the one that is meant."""
     command: Any = ROOT_COMMAND
-    while (below := getattr(command, "commands", None)) and words and not words[0].startswith("-"):
-        if words[0] not in below:
+    while (below := getattr(command, "get_command", None)) and words and not words[0].startswith("-"):
+        if (found := below(None, words[0])) is None:
             return f"{command.name} has no {words[0]}"
-        command, words = below[words[0]], words[1:]
+        command, words = found, words[1:]
     known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)} | {"--help"}
     unknown = [word for word in words if word.startswith("--") and word.partition("=")[0] not in known]
     return f"{command.name} has no {unknown[0]}" if unknown else None
