@@ -80,7 +80,7 @@ schedules:
   support:
     timezone: Europe/Paris
     rotations: [{people: [ana, ben], start: 2026-11-02, length: 1w, hand_over: "09:00"}]
-routes: [{receiver: oncall}, {receiver: other}]
+routes: [{receiver: oncall}, {receiver: other, match: {team: [billing]}}]
 reports:
   - {name: morning, receiver: oncall, when: "daily 08:30", timezone: UTC}
 rules:
@@ -259,7 +259,7 @@ def _message(desk: Desk, folder: Path) -> dict[str, str]:
 
 
 def _alert(desk: Desk, folder: Path) -> dict[str, str]:
-    return {"alert": desk.line.get("/v1/alerts")["alerts"][0]["alert_id"]}
+    return {"alert": desk.line.get("/v1/alerts", state="firing")["alerts"][0]["alert_id"]}
 
 
 def _payloads(desk: Desk, folder: Path) -> dict[str, str]:
@@ -286,6 +286,8 @@ def _checkout(desk: Desk, folder: Path) -> dict[str, str]:
         to = folder / path.relative_to(ROOT)
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, to)
+    (folder / "pictures").mkdir(exist_ok=True)
+    shutil.copy2(ROOT / "docs/board.png", folder / "pictures/board-light.png")
     python = folder / ".venv/bin/python"
     python.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(desk.bin / "bench", python)
