@@ -57,6 +57,8 @@ _MEANINGS: Final = {
     "CERTIFICATE_VERIFY_FAILED": "its certificate's authority is not trusted: see DESKPULSE_REDIS_SSL_CAFILE",
     "CERTIFICATE_REQUIRED": "it asks for a client certificate: set DESKPULSE_REDIS_SSL_CERTFILE",
     "CERTIFICATE REQUIRED": "it asks for a client certificate: set DESKPULSE_REDIS_SSL_CERTFILE",
+    "DECRYPT_ERROR": "it does not trust our certificate: see DESKPULSE_REDIS_SSL_CERTFILE",
+    "HELLO MUST BE CALLED": "it asks for a password: set DESKPULSE_REDIS_PASSWORD",
     "UNKNOWN_CA": "it does not trust our certificate: see DESKPULSE_REDIS_SSL_CERTFILE",
     "UNKNOWN CA": "it does not trust our certificate: see DESKPULSE_REDIS_SSL_CERTFILE",
     "WRONG_VERSION_NUMBER": "it does not speak TLS: write redis://",

@@ -24,6 +24,7 @@ _TLS: Final = {
     "DESKPULSE_KAFKA_SSL_CAFILE",
     "CERTIFICATE_REQUIRED": "it asks for a client certificate: set DESKPULSE_KAFKA_SSL_CERTFILE",
     "UNKNOWN_CA": "it does not trust our certificate: see DESKPULSE_KAFKA_SSL_CERTFILE",
+    "DECRYPT_ERROR": "it does not trust our certificate: see DESKPULSE_KAFKA_SSL_CERTFILE",
     "CERTIFICATE_UNKNOWN": "it does not trust our certificate: see DESKPULSE_KAFKA_SSL_CERTFILE",
     "BAD_CERTIFICATE": "it takes no connection without a client certificate that it trusts: see "
     "DESKPULSE_KAFKA_SSL_CERTFILE",
@@ -78,8 +79,8 @@ async def _tried(connection: Connection, address: str) -> str | None:
     except (errors.KafkaError, OSError) as exc:
         return _reason(exc, address)
     finally:
-        if made is not None:
-            made.close()
+        if made is not None and (closing := made.close()) is not None:
+            await asyncio.wait({closing}, timeout=1.0)
     return None
 
 

@@ -25,8 +25,19 @@ class Line:
     """Four services on free ports. ``post`` is the helpdesk, ``get`` the leader, ``stream`` the board."""
 
     def __init__(
-        self, folder: Path, config: str, bootstrap: str, redis_url: str, environment: Mapping[str, str]
+        self,
+        folder: Path,
+        config: str,
+        bootstrap: str,
+        redis_url: str,
+        environment: Mapping[str, str],
+        *,
+        own: Mapping[str, Mapping[str, str]] | None = None,
+        admin: str | None = None,
     ) -> None:
+        """``own`` is what the environment of one service has beside; ``admin`` is where topics are made, when that is
+        not ``bootstrap``."""
+        self._own = own or {}
         self._folder = folder
         file = folder / "deskpulse.yaml"
         file.write_text(config)
@@ -40,7 +51,7 @@ class Line:
             "DESKPULSE_INSTANCE_ID": "e2e",
             **{f"DESKPULSE_{name.upper()}_PORT": str(port) for name, port in self.ports.items()},
         }
-        asyncio.run(renewed(Connection(bootstrap)))
+        asyncio.run(renewed(Connection(admin or bootstrap)))
         self.services = {name: self._start(name) for name in SERVICES}
         self.client = httpx.Client(timeout=10, trust_env=False)
         try:
@@ -53,7 +64,7 @@ class Line:
             raise
 
     def _start(self, name: str) -> Service:
-        return Service(name, self.environment, self._folder / f"{name}.log")
+        return Service(name, {**self.environment, **self._own.get(name, {})}, self._folder / f"{name}.log")
 
     def restart(self, name: str) -> None:
         """SIGKILL, and the same again."""

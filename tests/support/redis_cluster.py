@@ -28,7 +28,7 @@ class Node:
     def __init__(self, folder: Path, options: Sequence[str], tls: dict[str, Any]) -> None:
         self.port, self.bus = free_port(), free_port()
         folder.mkdir(parents=True, exist_ok=True)
-        listen = ["--port", "0", "--tls-port", str(self.port)] if tls else ["--port", str(self.port)]
+        listen = ["--port", "0", "--tls-port", str(self.port)] if "ssl" in tls else ["--port", str(self.port)]
         self._argv = [
             str(redis_binary()),
             *(*listen, "--bind", LOOPBACK, "--dir", str(folder), "--save", "", "--logfile", ""),
@@ -82,10 +82,11 @@ class RedisCluster:
         replicas: int = 0,
         authority: Authority | None = None,
         client: Certificate | None = None,
+        password: str | None = None,
         options: Sequence[str] = (),
     ) -> None:
         """With an ``authority`` the servers speak only TLS, and ask for a client certificate when ``client`` is
-        given."""
+        given. ``password`` is that of the default user."""
         if redis_version(redis_binary()) < (7,):
             raise Unavailable("a Cluster with ports of its own needs Redis 7")
         own: dict[str, Any] = {}
@@ -109,6 +110,9 @@ class RedisCluster:
             self.tls = Tls(str(authority.ca))
             if client is not None:
                 self.tls = Tls(str(authority.ca), str(client.cert), str(client.key), client.password)
+        if password is not None:
+            options = (*options, "--requirepass", password, "--masterauth", password)
+            own["password"] = password
         self.nodes = [Node(folder / str(number), options, own) for number in range(3 + replicas)]
         self._join(replicas)
 
