@@ -64,7 +64,7 @@ def _redis(one: Address) -> Iterator[str]:
         yield f"{_REDIS}CLUSTER: is not true, and {_REDIS}URL names several nodes: set it, or name one Redis"
     if one.cluster and scheme == "unix":
         yield f"{_REDIS}CLUSTER: is true, and {_REDIS}URL is a socket of one Redis: unset it"
-    if one.cluster and parts.path.strip("/") not in ("", "0"):
+    elif one.cluster and parts.path.strip("/") not in ("", "0"):
         yield f"{_REDIS}URL: names database {parts.path.strip('/')}, and a Cluster has only 0: leave it out"
     if one.encrypted:
         yield from one.tls.problems(f"{_REDIS}SSL_")

@@ -68,6 +68,11 @@ _MEANINGS: Final = {
     "TRYAGAIN": "a slot of the Cluster is on its way to another node",
     "NAME OR SERVICE NOT KNOWN": "its name is not known",
     "CONNECTION REFUSED": "nobody listens there",
+    "CONNECT CALL FAILED": "nobody listens there",
+    "CLOSED BY SERVER": "it closed the connection",
+    "CONNECTION RESET": "it closed the connection",
+    "CONNECTION LOST": "it closed the connection",
+    "BROKEN PIPE": "it closed the connection",
 }
 """By what an error says, in capitals."""
 
