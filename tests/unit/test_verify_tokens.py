@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 
-from services.config import reference
+from services.config.reference import vendors
 from services.ingest.verify import WAYS, Key, Outcome, Verdict, chosen, secret_problem, verify
 from services.ingest.verify.json_web_token import keys_of
 from services.ingest.verify.outbound_message import organization_of
@@ -293,10 +293,10 @@ def test_what_is_no_key_set_is_refused(document: bytes) -> None:
 
 def test_the_reference_explains_every_way_of_every_vendor_and_every_option() -> None:
     assert {vendor: tuple(ways) for vendor, ways in WAYS.items()} == {
-        vendor: tuple(ways) for vendor, ways in reference.AUTH.items()
+        vendor: tuple(ways) for vendor, ways in vendors.AUTH.items()
     }
     options = {option for ways in WAYS.values() for way in ways.values() for option in way.options}
-    assert options == set(reference.AUTH_OPTIONS)
+    assert options == set(vendors.AUTH_OPTIONS)
 
 
 BASE_URL = "the address that the helpdesk calls, up to /webhooks/, such as https://deskpulse.example.com"

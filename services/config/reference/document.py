@@ -1,26 +1,15 @@
-"""The reference of everything that can be set, made from the code that reads it.
-
-python -m services.config.reference > docs/settings.md
-python -m services.config.reference --env > .env.example
-"""
+"""What each key of the document is, and how it is written; the rules' are in :mod:`services.config.reference.rules`."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from pydantic import BaseModel, SecretStr
-from pydantic_core import PydanticUndefined
+from pydantic import BaseModel
 
 from schemas.sla import SlaMetric
-from schemas.ticket import Priority, Status
-from services.config import rule_reference
 from services.config.access import Api, ApiToken, Oidc
 from services.config.board import MOST_TILES, BoardChoices
 from services.config.document import Document, Escalation, KpiChoices, Policy, Retention, Route, Source
-from services.config.environment import Environment
 from services.config.forecast import ForecastChoices
 from services.config.links import Links
 from services.config.receiver import (
@@ -34,10 +23,9 @@ from services.config.receiver import (
     TeamsReceiver,
     WebhookReceiver,
 )
+from services.config.reference import rules
 from services.config.report import ReportPlan
-from services.config.rule import Pair, Threshold
 from services.config.schedule import Away, EscalationStep, Override, Quiet, RemoteCalendar, Rotation, Schedule, Somebody
-from services.config.segment import DIMENSIONS
 from services.config.silence import PlannedSilence
 from services.config.template import NAMES
 
@@ -458,197 +446,9 @@ KEYS: Final[dict[type[BaseModel], dict[str, tuple[str, str]]]] = {
         "until": ("date or time", "A date is included, a time is not."),
         "person": ("name", "Who is on call then."),
     },
-    **{model: rule_reference.keys(model) for model in rule_reference.OWN},
+    **{model: rules.keys(model) for model in rules.OWN},
 }
 """How each key of the document is written, and what it means."""
-
-OPTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
-    "zendesk": {
-        "teams": ("group id: team", "What a group is called here; otherwise its id."),
-        "statuses": ("word: status", "Your language's words for statuses in trigger bodies, as in `{offen: open}`."),
-        "priorities": ("word: priority", "Your language's words for priorities in trigger bodies."),
-        "timezone": ("IANA name", "Of times in trigger bodies that have no offset. Else `UTC`."),
-        "tiers": ("tag: tier", "Zendesk has no tiers: tags that stand for them. The first that a ticket has counts."),
-        "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
-    },
-    "generic": {},
-    "zammad": {
-        "teams": ("group: team", "What a group is called here; otherwise its name."),
-        "statuses": ("state: status", "Own ticket states, and your language's words for the others."),
-        "priorities": ("name: priority", "Own priorities, as in `{4 very high: urgent}`."),
-        "triggers": ("trigger: event", "What your triggers tell, if they are not called by the names of the events."),
-        "tiers": ("tag: tier", "Tags that stand for tiers. The first that a ticket has counts."),
-        "vip_tier": ("tier", "The tier of customers and organisations that are marked as VIP."),
-        "bots": ("list of user ids", "Agents that are programs: what they write is never a reply."),
-    },
-    "cloudevents": {},
-    "zoho_desk": {
-        "teams": ("department id: team", "What a department is called here; otherwise its id."),
-        "statuses": ("name: status", "Your own statuses. Others count by the type that Zoho gives them."),
-        "priorities": ("name: priority", "Your own priorities."),
-        "bots": ("list of agent ids", "Agents that are programs: what they write is never a reply."),
-    },
-    "salesforce": {
-        "teams": ("queue id: team", "What a queue is called here, by its id of 18 characters; otherwise its id."),
-        "statuses": ("value: status", "The values of your status picklist."),
-        "priorities": ("value: priority", "The values of your priority picklist."),
-        "actions": ("ActionId: event", "What an outbound message tells, such as `case_created`."),
-        "csat": ("field: scale", "Fields that hold the answer of a survey: `{CSAT__c: {worst: 1, best: 5}}`."),
-        "bots": ("list of user ids", "Users that are programs, by their ids of 18 characters."),
-    },
-    "servicenow": {
-        "teams": ("sys_id: team", "What an assignment group is called here; otherwise its sys_id."),
-        "states": ("table: {code: status}", "Tables and state codes of your own."),
-        "priorities": ("code: priority", "Priority codes of your own."),
-        "timezone": ("IANA name", "Of the times in the body, where the script takes displayed values. Else `UTC`."),
-        "bots": ("list of sys_ids", "Users that are programs: what they write is never a reply."),
-    },
-    "chatwoot": {
-        "teams": ("team id: team", "What a team is called here; otherwise its id."),
-        "statuses": ("status: status", "Other meanings of `open`, `pending`, `snoozed` and `resolved`."),
-        "tiers": ("label: tier", "Labels that stand for tiers. The first that a conversation has counts."),
-        "bots": ("list of user ids", "Users that are programs: what they write is never a reply."),
-    },
-    "gorgias": {
-        "teams": ("team id: team", "What a team is called here; otherwise its id."),
-        "statuses": ("word: status", "Other meanings of `open` and `closed`."),
-        "priorities": ("word: priority", "Your own priorities."),
-        "snoozed": ("status", "The status of a snoozed ticket, which Gorgias shows as closed. Without it `pending`."),
-        "tiers": ("tag: tier", "Tags that stand for tiers. The first that a ticket has counts."),
-        "bots": ("list of user ids", "Users that are programs: what they write is never a reply."),
-    },
-    "front": {
-        "teams": ("inbox id: team", "What an inbox is called here; otherwise it is a team by its id."),
-        "tiers": ("tag: tier", "Tags that stand for tiers. The first that a conversation has counts."),
-        "snoozed": ("status", "The status of a snoozed conversation. Without it `pending`."),
-        "archived": ("status", "The status of an archived conversation. Without it `solved`."),
-        "bots": ("list of teammate ids", "Teammates that are programs: what they write is never a reply."),
-    },
-    "hubspot": {
-        "teams": ("team id: team", "What a team is called here; otherwise its id."),
-        "stages": ("stage id: status", "The stages of your own pipelines; those of the support pipeline are known."),
-        "priorities": ("word: priority", "Your own priorities."),
-        "csat": (
-            "property: scale",
-            "Ticket properties that hold the answer of a survey: `{my_survey: {worst: 1, best: 5}}`.",
-        ),
-    },
-    "freescout": {
-        "statuses": ("word: status", "Other meanings of `active` (`open`), `pending` and `closed`."),
-        "teams": ("mailbox id: team", "What a mailbox is called as a team; otherwise its id."),
-        "tiers": ("tag: tier", "Tags that stand for tiers. The first that a conversation has counts."),
-        "bots": ("list of user ids", "Users that are programs: what they write is never a reply."),
-    },
-    "helpscout": {
-        "statuses": ("word: status", "Other meanings of `active` (`open`), `pending` and `closed`."),
-        "teams": ("inbox id: team", "What an inbox is called as a team; otherwise its id."),
-        "tiers": ("tag: tier", "Tags that stand for tiers. The first that a conversation has counts."),
-        "bots": ("list of user ids", "Users that are programs: what they write is never a reply."),
-    },
-    "jira": {
-        "teams": ("value: team", "What a value of `team_field` is called here; otherwise as it is."),
-        "statuses": ("name or id: status", "Your site's own statuses. Others count by name, then by their category."),
-        "priorities": ("name or id: priority", "Your site's own priorities."),
-        "team_field": ("field id", "The custom field that holds the team, such as `customfield_10001`."),
-        "csat_field": ("field id", "The custom field that holds the customer's rating from 1 to 5."),
-        "tiers": ("label: tier", "Labels that stand for tiers. The first that an issue has counts."),
-        "bots": ("list of account ids", "Accounts that are programs: what they write is never a reply."),
-        "ticket_ids": (
-            "`key`, `id`",
-            "Whether tickets are named `SUP-12` (default) or by the number that survives a move.",
-        ),
-    },
-    "intercom": {
-        "teams": ("team id: team", "What a team is called here; otherwise its id."),
-        "statuses": (
-            "state: status",
-            "Other meanings of `open`, `snoozed`, `closed` and of the categories of ticket states.",
-        ),
-        "priorities": ("word: priority", "Other meanings of `priority` (`high`) and `not_priority` (`normal`)."),
-        "tiers": ("tag: tier", "Tags that stand for tiers. The first that a conversation has counts."),
-        "bots": ("list of teammate ids", "Teammates that are programs: what they write is never a reply."),
-    },
-    "freshdesk": {
-        "teams": ("group: team", "What a group is called here; otherwise its name."),
-        "statuses": ("word or code: status", "Own statuses, and your language's words: `{In the lab: on_hold}`."),
-        "priorities": ("word or code: priority", "Your language's words for priorities."),
-        "ratings": ("answer: -3 to 3", "The answers of your survey, from the worst to the best."),
-        "timezone": ("IANA name", "The account's, if the template has `ticket_created_at`."),
-        "agents": ("address: id", "What an agent is called here; otherwise a pseudonym of the address."),
-        "tiers": ("tag: tier", "Tags that stand for tiers. The first that a ticket has counts."),
-    },
-}
-"""The ``options`` of a source of each vendor."""
-
-AUTH: Final[dict[str, dict[str, str]]] = {
-    "chatwoot": {"signature": "The webhook's secret signs.", "token": "For servers that do not sign: in the URL."},
-    "cloudevents": {"signature": "As for `generic`.", "bearer": "`Authorization: Bearer`."},
-    "freescout": {"signature": "The module's secret key signs."},
-    "freshdesk": {
-        "token": "In the header (`header`), or as password of Basic (`user`).",
-        "header": "Only in the header (`header`).",
-        "basic": "Only as password of Basic (`user`).",
-    },
-    "front": {
-        "signature": "Application webhooks with the app's signing key, rules with the API secret: list what you use.",
-        "application": "Only application webhooks.",
-        "rule": "Only rule webhooks, which carry no time.",
-    },
-    "generic": {"signature": "Standard Webhooks."},
-    "gorgias": {
-        "token": "In the header (`header`) or in the URL.",
-        "header": "Only in the header (`header`).",
-        "url": "Only in the URL.",
-    },
-    "helpscout": {"signature": "The app's secret key signs."},
-    "hubspot": {
-        "signature": "The app's client secret signs, version 3 where it is sent, else 2 or 1. Needs `public_url`.",
-        "v3": "Only version 3: the older ones carry no time. Needs `public_url`.",
-    },
-    "intercom": {"signature": "The app's client secret signs."},
-    "jira": {"signature": "The webhook's secret signs.", "token": "For webhooks that are not signed: in the URL."},
-    "salesforce": {
-        "token": "As `Authorization: Bearer` or in the header (`header`).",
-        "bearer": "Only as `Authorization: Bearer`.",
-        "header": "Only in the header (`header`).",
-        "soap": "Outbound Messages: in the URL, and from `organization_id` alone, which it needs.",
-    },
-    "servicenow": {
-        "token": "As `Authorization: Bearer`, as password of Basic (`user`), or in the header (`header`).",
-        "bearer": "Only as `Authorization: Bearer`.",
-        "basic": "Only as password of Basic (`user`).",
-        "header": "Only in the header (`header`).",
-        "signature": "Base64 of HMAC-SHA256 over the body, in the header (`header`, else `X-ServiceNow-Signature`).",
-    },
-    "zammad": {
-        "signature": "The webhook's token signs.",
-        "basic": "The password of Basic (`user`).",
-        "bearer": "`Authorization: Bearer`.",
-    },
-    "zendesk": {"signature": "The webhook's signing secret signs."},
-    "zoho_desk": {
-        "jwt": "In the URL, and Zoho's own signed token for `org_id` and `webhook_id`, which it needs (`jwks_url`).",
-        "token": "Only in the URL: until the webhook exists and has an id.",
-    },
-}
-"""What ``options.auth`` may be for each vendor, the default first."""
-
-AUTH_OPTIONS: Final[dict[str, tuple[str, str]]] = {
-    "header": ("name", "The header that holds the secret. Without it `X-Webhook-Token`."),
-    "user": ("name", "The user of Basic. Without it any, and a secret may be `user:password`."),
-    "public_url": ("URL", "What the helpdesk calls, up to `/webhooks/`: it is signed too, and `Host` is not believed."),
-    "organization_id": ("id", "The Salesforce organisation, 15 or 18 letters and digits."),
-    "org_id": ("id", "The Zoho organisation."),
-    "webhook_id": ("id", "The webhook in Zoho Desk."),
-    "jwks_url": (
-        "URL",
-        (
-            "Where Zoho shows its public keys; each data centre has its own, as in "
-            "`https://desk.zoho.eu/.well-known/jwks.json`. Without it that of `desk.zoho.com`."
-        ),
-    ),
-}
-"""What the ways to authenticate take beside ``auth``."""
 
 CALENDAR: Final[dict[str, tuple[str, str]]] = {
     "timezone": ("IANA name", "Such as `Europe/Paris`; daylight saving time is its business."),
@@ -668,7 +468,7 @@ CALENDAR: Final[dict[str, tuple[str, str]]] = {
 }
 """The keys of a calendar."""
 
-_TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
+TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
     (Document, "The document"),
     (Source, "`sources.<name>`"),
     (Policy, "`sla_policies[]`"),
@@ -702,136 +502,4 @@ _TITLES: Final[tuple[tuple[type[BaseModel], str], ...]] = (
     (Api, "`api`"),
     (Oidc, "`api.oidc`"),
 )
-
-
-def settings() -> str:
-    """The text of docs/settings.md."""
-    return "\n".join(_settings()) + "\n"
-
-
-def example() -> str:
-    """The text of .env.example."""
-    return "\n".join(_example()) + "\n"
-
-
-def _settings() -> Iterator[str]:
-    yield "# Settings"
-    yield ""
-    yield "<!-- Made by `python -m services.config.reference`; change it there. -->"
-    yield ""
-    yield "What the team decides is in one YAML document; where things are is in the environment."
-    yield "`deskpulse check FILE` says what is wrong with a document, `deskpulse doctor` what is wrong with the rest."
-    yield ""
-    yield "## Environment"
-    yield ""
-    yield "| variable | default | |"
-    yield "|---|---|---|"
-    for name, field in Environment.model_fields.items():
-        yield f"| `DESKPULSE_{name.upper()}` | {_default(field.default)} | {field.description} |"
-    yield (
-        "| `DESKPULSE_SECRETS_DIR` | | A folder whose files hold settings, each named like its variable in lower case "
-        "(`deskpulse_kafka_sasl_password`). A variable that is set comes first. |"
-    )
-    yield ""
-    yield "## YAML"
-    yield ""
-    yield (
-        "The file that `DESKPULSE_CONFIG` names. `${NAME}` in any text takes a value from the environment; a name that "
-        "is not set is a mistake. Unknown keys are mistakes too. Every service reads the document once, at its start."
-    )
-    yield ""
-    yield (
-        "Durations: `90s`, `15m`, `4h`, `3d`, `2w`; a day is 24 hours of the clock that measures. Names: lower-case "
-        "letters, digits, `-` and `_`."
-    )
-    yield ""
-    yield f"Dimensions: {_list(DIMENSIONS)}. Statuses: {_list(Status)}. Priorities: {_list(Priority)}."
-    for model, title in _TITLES:
-        yield from _table(f"### {title}", _rows(model))
-        if model is Source:
-            yield from _authentication()
-            for vendor, options in OPTIONS.items():
-                if options:
-                    rows = [(key, form, "", meaning) for key, (form, meaning) in options.items()]
-                    yield from _table(f"#### `options`, vendor `{vendor}`", rows)
-            rows = [(key, form, "", meaning) for key, (form, meaning) in CALENDAR.items()]
-            yield from _table("### `calendars.<name>`", rows)
-    yield from _table("### `rules[]`: what every rule has", _rows(Threshold, rule_reference.COMMON))
-    for model in rule_reference.OWN:
-        title = "### `rules[].pairs[]`" if model is Pair else f"### `rules[]`, `type: {_type(model)}`"
-        yield from _table(title, _rows(model, rule_reference.own(model)))
-
-
-def _type(model: type[BaseModel]) -> str:
-    return str(model.model_fields["type"].annotation.__args__[0])  # type: ignore[union-attr]
-
-
-def _authentication() -> Iterator[str]:
-    yield ""
-    yield "#### `options.auth`: how the vendor authenticates"
-    yield ""
-    yield (
-        "The first way of a vendor is taken when nothing is said. Where the secret is sent as it is, make it with "
-        "`openssl rand -hex 32`; in the URL it is `?token=…` or `?secret=…`, and proxies may log it: let yours not."
-    )
-    yield ""
-    yield "| vendor | `auth` | |"
-    yield "|---|---|---|"
-    for vendor, ways in AUTH.items():
-        for way, meaning in ways.items():
-            yield f"| {vendor} | `{way}` | {meaning} |"
-    rows = [(option, form, "", meaning) for option, (form, meaning) in AUTH_OPTIONS.items()]
-    yield from _table("#### `options` that a way to authenticate takes", rows)
-
-
-def _rows(model: type[BaseModel], names: Iterable[str] | None = None) -> Iterator[tuple[str, str, str, str]]:
-    for name in names if names is not None else model.model_fields:
-        field = model.model_fields[name]
-        form, meaning = KEYS[model][name]
-        yield field.alias or name, form, "needed" if field.is_required() else _default(field.default), meaning
-
-
-def _table(title: str, rows: Any) -> Iterator[str]:
-    yield ""
-    yield title
-    yield ""
-    yield "| key | written as | default | |"
-    yield "|---|---|---|---|"
-    for key, form, default, meaning in rows:
-        yield f"| `{key}` | {form} | {default} | {meaning} |"
-
-
-def _default(value: Any) -> str:
-    if value is None or value is PydanticUndefined or value in ((), {}, "") or isinstance(value, BaseModel):
-        return ""
-    if isinstance(value, tuple):
-        return ", ".join(f"`{'+'.join(one) if isinstance(one, tuple) else one}`" for one in value)
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
-
-
-def _list(words: Any) -> str:
-    return ", ".join(f"`{word}`" for word in words)
-
-
-def _example() -> Iterator[str]:
-    yield "# Copy to .env, which docker compose reads. Made by `python -m services.config.reference --env`."
-    yield ""
-    yield "# Secrets that deploy/config/deskpulse.yaml names. Zendesk shows its own beside the webhook; make the other"
-    yield '# with:  echo "whsec_$(openssl rand -base64 32)"'
-    yield "ZENDESK_SECRET="
-    yield "GENERIC_SECRET="
-    yield ""
-    yield "# Where things are. docker-compose.yml sets the first ones itself. Shown are the defaults."
-    for name, field in Environment.model_fields.items():
-        yield ""
-        yield f"# {field.description}"
-        secret = SecretStr in getattr(field.annotation, "__args__", ())
-        value = "" if field.default is None or secret else field.default
-        shown = (
-            value.as_posix() if isinstance(value, Path) else str(value).lower() if isinstance(value, bool) else value
-        )
-        yield f"# DESKPULSE_{name.upper()}={shown}"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(example() if sys.argv[1:] == ["--env"] else settings())
+"""Models in the order of the page, and what the page calls them."""
