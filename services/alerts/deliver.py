@@ -30,8 +30,9 @@ from services.alerts.delivery import (
 from services.alerts.measures import Measures
 from services.alerts.message import Bulletin, Gathered, Message, Notice, Over, Trial
 from services.alerts.notify.channels import Channel
+from services.alerts.queue import Claim, Member, Queue, Settlement
 from services.alerts.report.report import decoded
-from services.alerts.store import Claim, Member, Queue, Settlement, Store
+from services.alerts.store import Store
 
 LEASE_US: Final = 10_000_000
 """How long the messages of a worker that was killed are held. While one is sent its lease is renewed, so only a worker

@@ -6,15 +6,13 @@ more, even before it knows that another one leads.
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from schemas.forms import ALERTS_FORM_KEY
 from services.alerts import keys
+from services.alerts.script import script
 from services.state.client import away
-from services.state.forms import guarded
 
 LEASE_MS: Final = 4000
 """A leader that died is replaced after so long at most, and a second more."""
@@ -27,9 +25,7 @@ class Lead:
     def __init__(self, writer: Redis, lease_ms: int = LEASE_MS) -> None:
         self._writer: Any = writer
         self._lease_ms = lease_ms
-        self._lead = writer.register_script(
-            guarded((files("services.alerts") / "lua" / "lead.lua").read_text(), ALERTS_FORM_KEY)
-        )
+        self._lead = script(writer, "lead")
         self._fence = ""
 
     @property

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from importlib.resources import files
 from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
 
-from schemas.forms import ALERTS_FORM_KEY
 from services.alerts import keys
 from services.alerts.phase import Memory
+from services.alerts.script import script
 from services.state.client import away
-from services.state.forms import guarded
 
 _memory: Final = msgspec.json.Decoder(Memory)
 _json: Final = msgspec.json.Encoder()
@@ -24,9 +22,7 @@ class Memories:
 
     def __init__(self, writer: Redis, reader: Redis) -> None:
         self._reader: Any = reader
-        self._write = writer.register_script(
-            guarded((files("services.alerts") / "lua" / "remember.lua").read_text(), ALERTS_FORM_KEY)
-        )
+        self._write = script(writer, "remember")
 
     async def of(self, rule: str) -> dict[str, Memory]:
         """What is remembered of each segment."""

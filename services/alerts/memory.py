@@ -12,22 +12,19 @@ from schemas import codec
 from schemas.alert import Alert, AlertEvent, AlertState, Severity
 from schemas.instant import from_datetime
 from services.alerts.delivery import DEAD, Delivery, DeliveryState, Kind, Rate, own
-from services.alerts.state import Step
-from services.alerts.store import (
+from services.alerts.queue import (
     DIGEST_MOST,
-    RESOLVED_KEPT_US,
     SETTLED_KEPT_US,
-    TRANSITIONS_KEPT,
     Claim,
     Known,
     Member,
     Place,
     Settlement,
     anew,
-    place,
     resendable,
-    wakes_at,
 )
+from services.alerts.state import Step
+from services.alerts.store import RESOLVED_KEPT_US, TRANSITIONS_KEPT, place, wakes_at
 
 
 class MemoryStore:

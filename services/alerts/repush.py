@@ -15,7 +15,8 @@ from schemas.failure import NotNow
 from services.alerts import route
 from services.alerts.delivery import Delivered
 from services.alerts.notify.alertmanager import Alertmanager
-from services.alerts.store import AlertStore, Queue, Store, place
+from services.alerts.queue import Queue
+from services.alerts.store import AlertStore, Store, place
 from services.config.document import Route
 
 _OPEN: Final = (AlertState.FIRING, AlertState.ACKNOWLEDGED)

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, Final, Protocol
 
 import msgspec
 from redis.asyncio import Redis
 
-from schemas.forms import ALERTS_FORM_KEY
 from schemas.instant import SECOND_US
 from services.alerts import keys
+from services.alerts.script import script
 from services.alerts.silence import Plan, Silence, SilenceState
 from services.config.document import Document
 from services.state.client import away
-from services.state.forms import guarded
 
 MOST: Final = 500
 """Silences that the API takes, planned ones and active ones together."""
@@ -69,9 +67,7 @@ class SilenceBook:
         self._plan = Plan(document.silences)
         self._writer: Any = writer
         self._reader: Any = reader
-        self._change = writer.register_script(
-            guarded((files("services.alerts") / "lua" / "silence.lua").read_text(), ALERTS_FORM_KEY)
-        )
+        self._change = script(writer, "silence")
         self._read: tuple[str | None, tuple[Silence, ...]] = (None, ())
 
     def follow(self, document: Document) -> None:

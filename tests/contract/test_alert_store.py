@@ -13,8 +13,9 @@ from schemas.sla import SlaKind
 from services.alerts import delivery, state
 from services.alerts.delivery import DeliveryState, Kind, Rate
 from services.alerts.memory import MemoryStore
+from services.alerts.queue import SETTLED_KEPT_US, Claim, Settlement
 from services.alerts.state import Refusal, Step
-from services.alerts.store import RESOLVED_KEPT_US, SETTLED_KEPT_US, Claim, RedisStore, Settlement, Store, place
+from services.alerts.store import RESOLVED_KEPT_US, RedisStore, Store, place
 from services.state import client
 from tests.support.sla import FOUND, announcement
 

@@ -12,7 +12,7 @@ from services.alerts.api.dependencies import Now, Parts
 from services.alerts.api.page import Cursor, bad_cursor, begun
 from services.alerts.api.page import cursor as made
 from services.alerts.delivery import DEAD, DeliveryState, Kind, shown
-from services.alerts.store import Place
+from services.alerts.queue import Place
 from services.operate.problem import Problem
 
 router = APIRouter(prefix="/v1/deliveries", tags=["alerts"])

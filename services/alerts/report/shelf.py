@@ -13,14 +13,12 @@ from typing import Any, Final
 import msgspec
 from redis.asyncio import Redis
 
-from schemas.forms import ALERTS_FORM_KEY
 from schemas.ticket import event_id
 from services.alerts import keys
 from services.alerts.delivery import Delivery, Kind, own
 from services.alerts.report.report import Report, decoded, encoded
-from services.alerts.store import LUA
+from services.alerts.script import script
 from services.state.client import away
-from services.state.forms import guarded
 
 KEPT_S: Final = 35 * 86_400
 """How long a report can be looked up as it was sent."""
@@ -38,7 +36,7 @@ class ReportShelf:
 
     def __init__(self, writer: Redis, reader: Redis) -> None:
         self._reader: Any = reader
-        self._post = writer.register_script(guarded((LUA / "report.lua").read_text(), ALERTS_FORM_KEY))
+        self._post = script(writer, "report")
 
     async def marks(self) -> dict[str, int]:
         """By report, up to when it was dealt with (µs since the epoch)."""
