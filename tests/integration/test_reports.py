@@ -40,8 +40,11 @@ from tests.support.weeks import weeks
 pytestmark = [pytest.mark.redis, pytest.mark.anyio, pytest.mark.timeout(120)]
 
 HOUR_US = 3600 * SECOND_US
-NOW_US = clock.now_us() // HOUR_US * HOUR_US + 60 * SECOND_US
-"""A minute past the hour, so that the hour that is told of is over. Near the present: Redis drops by its own clock."""
+DAY_US = 24 * HOUR_US
+_MORNING_US = 9 * HOUR_US + 60 * SECOND_US
+NOW_US = (clock.now_us() - _MORNING_US) // DAY_US * DAY_US + _MORNING_US
+"""The last time that it was a minute past nine: at the same hour whenever this runs, since what happened in the hours
+before decides what a digest finds. Near the present: Redis drops by its own clock."""
 WHEN = to_datetime(NOW_US - 60 * SECOND_US).strftime("%H:%M")
 HEAD = """
 sources:
