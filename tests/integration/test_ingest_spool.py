@@ -181,8 +181,9 @@ async def test_an_ingest_that_starts_while_kafka_is_away_accepts_and_the_next_on
     node.stop()
     spool = tmp_path / "spool"
     async with ingest(node.bootstrap, redis_db, names, spool) as running:
-        ready = (await running.http.get("/readyz")).json()
-        assert ready["notes"] == ["kafka: No broker has answered yet. Webhooks of sources that spool are taken."]
+        [note] = (await running.http.get("/readyz")).json()["notes"]
+        assert note.startswith("kafka: ")
+        assert note.endswith(". Webhooks of sources that spool are taken.")
         answers = await asyncio.gather(*(running.generic(number) for number in range(20)))
         assert [answer.status_code for answer in answers] == [200] * 20
     assert list(spool.glob("*.spool"))
