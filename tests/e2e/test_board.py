@@ -183,6 +183,25 @@ def test_an_alert_is_acknowledged_and_snoozed_from_the_keyboard(line: Line, look
     expect(alert).to_have_count(0, timeout=20_000)
 
 
+def test_the_link_of_a_message_leads_to_its_alert_and_says_what_became_of_it(line: Line, looking: Any) -> None:
+    happened(line, "s-1", "ticket.created", team="billing", tier="quick")
+
+    def known(state: str) -> list[str]:
+        found = line.get("/v1/alerts", state=state)["alerts"]
+        return [one["alert_id"] for one in found if "s-1" in one["title"] and one["severity"] == "critical"]
+
+    until(lambda: known("firing"), "the promise is broken", timeout_s=30)
+    [alert_id] = known("firing")
+    page, _ = looking(f"/?alert={alert_id}")
+    drawn(page)
+    expect(page.locator(".alert.sought", has_text="s-1")).to_be_focused()
+    answered(line, "s-1")
+    until(lambda: known("resolved"), "the alert is over", timeout_s=30)
+    page.reload()
+    expect(page.locator("#sought")).to_contain_text("Over since")
+    expect(page.locator("#sought")).to_contain_text("s-1")
+
+
 def test_a_cut_line_says_since_when_the_board_is_old_and_recovers_by_itself(line: Line, looking: Any) -> None:
     page, _ = looking(cut=True)
     drawn(page)

@@ -286,13 +286,14 @@ async def test_what_is_not_there_was_surely_not_told(kind: str) -> None:
 async def test_an_alert_of_a_rule_has_no_ticket_and_links_to_its_numbers(stack: AsyncExitStack, kind: str) -> None:
     line = await opened(stack, kind)
     event = fired()
-    path = "/v1/kpis?window=1h&segment=team:Billing"
+    path = "/v1/kpis/first_response_time/series?window=24h&step=15m&segment=team%3ABilling"
+    page = "/kpis/first_response_time?window=24h&segment=team%3ABilling"
     labels = {"rule": "slow", "metric": "first_response_time", "severity": "critical"}
     alert = replace(event.alert, evidence=(), labels=labels, query=path, due_at=None, breached_at=None)
     assert isinstance(await line.send(notice(replace(event, alert=alert))), Delivered)
     assert line.vendor.wrong == []
     said = json.dumps(line.vendor.got).replace("&amp;", "&")
-    assert f"https://deskpulse.example{path}" in said or kind.startswith("alertmanager")
+    assert f"https://deskpulse.example{page}" in said or kind.startswith("alertmanager")
 
 
 # Slack
@@ -494,7 +495,7 @@ async def test_an_alert_that_got_worse_ends_what_it_was_in_alertmanager(stack: A
         [("critical", False), ("warning", False)],
     ]
     assert line.vendor.got[0][0]["labels"]["alertname"] == "Deskpulse_first_response"
-    assert line.vendor.got[0][0]["generatorURL"].startswith("https://deskpulse.example/v1/alerts/")
+    assert line.vendor.got[0][0]["generatorURL"].startswith("https://deskpulse.example/?alert=")
 
 
 async def test_open_alerts_live_on_in_alertmanager_by_being_pushed_anew(stack: AsyncExitStack) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from schemas.alert import Alert, AlertEvent, AlertState, Transition
 from schemas.instant import from_datetime, to_rfc3339
@@ -99,12 +99,16 @@ class Wording:
         return {} if self.signer is None else self.signer.urls(event, self.receiver)
 
     def alert_url(self, alert: Alert) -> str | None:
-        """Where the alert can be looked at."""
-        return _below(self.board_url, f"/v1/alerts/{quote(alert.alert_id, safe='')}")
+        """The board, which shows this alert first."""
+        return _below(self.board_url, f"/?alert={quote(alert.alert_id, safe='')}")
 
     def numbers_url(self, alert: Alert) -> str | None:
-        """Where the numbers are that a rule judged."""
-        return _below(self.board_url, alert.query) if alert.query else None
+        """The page of the KPI that a rule judged, as it judged it."""
+        if alert.query is None:
+            return None
+        asked = urlsplit(alert.query)  # /v1/kpis/{kpi}/series?…
+        shown = [(name, value) for name, value in parse_qsl(asked.query) if name in ("window", "segment")]
+        return _below(self.board_url, f"/kpis/{asked.path.split('/')[3]}?{urlencode(shown)}")
 
     def list_url(self, digest: Digest) -> str | None:
         """Where everything that a digest holds can be looked at."""

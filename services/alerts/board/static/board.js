@@ -2,7 +2,7 @@
 
 import { element, keep, link, set, sparkline, text } from "./draw.js";
 import { Line } from "./line.js";
-import { Refused, send } from "./session.js";
+import { ask, Refused, send } from "./session.js";
 import { amount, clock, difference, instant, second, spoken } from "./words.js";
 
 const by = (id) => document.getElementById(id);
@@ -80,6 +80,7 @@ for (const name of ["team", "channel"]) {
   by(name).addEventListener("change", () => {
     if (by(name).value) query.set(name, by(name).value);
     else query.delete(name);
+    query.delete("alert");
     const rest = query.toString();
     history.replaceState(null, "", rest ? `?${rest}` : location.pathname);
     connect();
@@ -162,6 +163,33 @@ function alerts(told) {
   keep(by("alert-list"), open, (alert) => alert.alert_id, makeAlert, fillAlert);
   by("wins-empty").hidden = told.wins.length > 0;
   keep(by("win-list"), told.wins, (win) => win.alert_id, makeWin, fillWin);
+  if (sought) seek();
+}
+
+// A message links to the board with the alert that it is about: ?alert=….
+let sought = query.get("alert");
+
+/** Once, when the alerts are there: shows the one that the reader came for, or says what became of it. */
+async function seek() {
+  const wanted = sought;
+  sought = null;
+  const found = [...by("alert-list").children, ...by("win-list").children].find((made) => made.alert.alert_id === wanted);
+  if (found) {
+    found.classList.add("sought");
+    found.focus({ preventScroll: true });
+    found.scrollIntoView({ block: "center" });
+    return;
+  }
+  let said;
+  try {
+    const alert = await ask(`/v1/alerts/${encodeURIComponent(wanted)}`);
+    const over = alert.state === "resolved";
+    said = over ? `Over since ${instant(alert.updated_at)}: ${alert.title}` : `Not among those shown here: ${alert.title}`;
+  } catch (error) {
+    said = error instanceof Refused ? error.message : "The API did not answer: reload the page to see the alert that you came for.";
+  }
+  text(by("sought"), said);
+  by("sought").hidden = false;
 }
 
 const SNOOZES = [["15m", "15 minutes"], ["1h", "an hour"], ["4h", "4 hours"], ["24h", "a day"]];
@@ -196,7 +224,7 @@ function fillAlert(made, alert) {
   if (made.version === alert.version && made.alert) return;
   made.version = alert.version;
   made.alert = alert;
-  set(made, { class: `alert item ${alert.severity} ${alert.state}` });
+  set(made, { class: `alert item ${alert.severity} ${alert.state}${made.matches(".sought") ? " sought" : ""}` });
   made.heading.replaceChildren(element("span", { class: `severity ${alert.severity}` }, SEVERITIES[alert.severity]), " ", alert.title);
   text(made.detail, alert.detail);
   text(made.why, alert.why ?? "");
@@ -232,7 +260,7 @@ async function act(made, action, body, length = "") {
 }
 
 function makeWin() {
-  const made = element("li", { class: "win" });
+  const made = element("li", { class: "win", tabindex: "-1" });
   made.heading = element("h3");
   made.detail = element("p", { class: "detail" });
   made.append(made.heading, made.detail);
@@ -240,6 +268,7 @@ function makeWin() {
 }
 
 function fillWin(made, win) {
+  made.alert = win;
   text(made.heading, win.title);
   text(made.detail, win.detail);
 }
