@@ -13,6 +13,7 @@ from services.cli.doctor import document as judged
 from services.cli.doctor.finding import Level
 from services.cli.scrape import Sample, Scraped
 from services.config.document import parse
+from services.state.survey import Survey
 
 
 @pytest.mark.parametrize(
@@ -132,3 +133,21 @@ def test_holidays_to_come_or_every_year_are_no_finding() -> None:
     assert found('holidays: ["2025-12-25"], annual_holidays: ["12-25"]') == 0
     assert found('holidays: ["2025-12-25"], country: FR') == 0
     assert found("holidays: []") == 0
+
+
+@pytest.mark.parametrize(
+    ("partitions", "readers", "levels", "said"),
+    [
+        ({}, {}, [], ""),
+        ({0: (1, 1), 1: (1, 1)}, {"metrics:a": 1}, [Level.OK], "version 1"),
+        ({0: (0, 1), 1: (1, 1)}, {"metrics:a": 1}, [Level.OK], "1 of 2 partitions left to rewrite"),
+        ({0: (0, 1)}, {"api:a": 1}, [Level.PROBLEM], "no metrics worker runs"),
+        ({0: (9, 9)}, {"metrics:a": 9}, [Level.PROBLEM], "upgrade this replica"),
+    ],
+)
+def test_the_version_of_the_state_is_told_with_what_hinders(
+    partitions: dict[int, tuple[int, int]], readers: dict[str, int], levels: list[Level], said: str
+) -> None:
+    found = list(state.versioned(Survey(partitions, 0, 0, readers, None)))
+    assert [one.level for one in found] == levels
+    assert all(said in one.detail for one in found)

@@ -37,8 +37,9 @@ def doctor(
     """Say what is configured, and whether it works: a line each, with the fix. Exit code 1 when something is wrong.
 
     Looks at the configuration (secrets, calendars, policies, routes), Kafka and its topics, when each helpdesk was last
-    heard of, dead letters, Redis, clocks, receivers (reached, never told anything), the services on this machine, the
-    disk of the spool, and what `deskpulse up` needs. Changes nothing and prints no secret. A warning is no problem yet.
+    heard of, dead letters, Redis and the version of the state in it, clocks, receivers (reached, never told anything),
+    the services on this machine, the disk of the spool, and what `deskpulse up` needs. Changes nothing and prints no
+    secret. A warning is no problem yet.
 
     --json prints `ok`, and `findings` with `what`, `level` (ok, warning, problem), `ok`, `detail` and `fix`.
 

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
+from schemas.failure import NotNow
 from services import clock
 from services.cli.doctor.finding import Finding, ok, problem, warning
 from services.config.environment import Environment
 from services.state import client
+from services.state.survey import Survey, survey
 
 OLDEST: Final = (6, 2)
 _FULL: Final = 0.8
@@ -36,14 +38,17 @@ async def look(environment: Environment) -> State:
         before_us = clock.now_us()
         info: dict[str, Any] = await redis.info()
         here_us = (before_us + clock.now_us()) / 2
-    except (RedisError, OSError) as exc:
+        versions = await survey(redis)
+    except (RedisError, OSError, NotNow) as exc:
         fix = "start Redis, or correct DESKPULSE_REDIS_URL"
-        return State((problem("redis", f"{address.shown}: {client.reason(exc)}", fix),))
+        said = exc.what if isinstance(exc, NotNow) else client.reason(exc)
+        return State((problem("redis", f"{address.shown}: {said}", fix),))
     finally:
         await redis.aclose()
     # Since 6.2, and unlike TIME a Cluster has it too; of a Cluster one node answers.
     there_us = info.get("server_time_usec")
-    return State(tuple(judged(address.shown, info)), (there_us - here_us) / 1e6 if there_us is not None else None)
+    findings = (*judged(address.shown, info), *versioned(versions))
+    return State(findings, (there_us - here_us) / 1e6 if there_us is not None else None)
 
 
 def judged(where: str, info: Mapping[str, Any]) -> Iterator[Finding]:
@@ -68,6 +73,18 @@ def judged(where: str, info: Mapping[str, Any]) -> Iterator[Finding]:
         yield problem("redis disk", "it cannot write its append-only file", "look at its disk and its log")
     if info.get("rdb_last_bgsave_status", "ok") != "ok":
         yield warning("redis disk", "its last snapshot failed", "look at its disk, its log and vm.overcommit_memory")
+
+
+def versioned(found: Survey) -> Iterator[Finding]:
+    """Of which version the state is, where there is any."""
+    if not found.partitions:
+        return
+    hindrances = found.problems()
+    for hindrance in hindrances:
+        yield problem("state", hindrance, "docs/guides/upgrade.md says how")
+    if not hindrances:
+        left = f", {len(found.left)} of {len(found.partitions)} partitions left to rewrite" if found.left else ""
+        yield ok("state", f"version {found.written}{left}")
 
 
 def _embedded() -> Finding:
