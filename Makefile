@@ -30,7 +30,7 @@ run: $(RUN_READY) ## start everything here, with a simulated helpdesk; Ctrl-C st
 setup: $(DEV_READY) ## install what test, lint and bench need
 
 test: $(DEV_READY) ## the whole suite; what it uses and skips is at its top and end
-	@$(IN_VENV) -m pytest -n 3 --dist loadfile
+	@$(IN_VENV) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 bench: $(DEV_READY) ## the budgets, as ratios of one run
 	@$(IN_VENV) -m bench

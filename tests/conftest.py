@@ -32,7 +32,11 @@ settings.load_profile("deskpulse")
 
 
 _WAITING = ("e2e", "integration")
-_LONG = ("test_alerts_kill_points.py", "test_board.py", "test_replay.py", "test_metrics_worker.py", "test_openapi.py")
+_LONG = (
+    *("test_alerts_kill_points.py", "test_docs_commands.py", "test_board.py", "test_metrics_worker.py"),
+    *("test_rolling_upgrade.py", "test_openapi.py", "test_replay.py", "test_secure_line.py", "test_send_test.py"),
+    *("test_state_versions.py", "test_first_ten_minutes.py"),
+)
 
 
 class Parts:

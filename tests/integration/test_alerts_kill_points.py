@@ -94,7 +94,7 @@ class Line:
         self._counting = Counting(self.redis, parse(SEGMENTS, {}))
 
     def start(self, *program: str) -> Service:
-        self.worker = Service("alerts", self._environment, self._log, program or ("-m", "services.cli"))
+        self.worker = Service("alerts", self._environment, self._log, program or ("services.cli",))
         return self.worker
 
     async def announce(self, *events: SlaEvent) -> None:
@@ -168,7 +168,7 @@ async def test_a_worker_that_is_killed_anywhere_loses_nothing_and_repeats_only_u
     left: tuple[str, str] | None = None
     for number, point in enumerate((*PROMISES, *RULES)):
         word, is_rule = f"kp{number:02}", number >= len(PROMISES)
-        mortal = line.start("-m", "tests.support.mortal", point, word)
+        mortal = line.start("tests.support.mortal", point, word)
         if left is not None:
             await line.told(*left)  # what the one before it left
         if is_rule:

@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from typer.testing import CliRunner
 from schemas.topics import TOPICS
 from services.cli.app import app
 from services.embedded.broker import BrokerProcess
+from tests.support import command
 from tests.support.kafka import Kafka, KafkaKind
 
 ROOT = Path(__file__).parents[2]
@@ -32,9 +32,8 @@ COMMANDS = (
 def run(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
     ours = ("DESKPULSE_", *SECRETS)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    env = {**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **variables}
-    argv = [sys.executable, "-m", "services.cli", *arguments]
-    return subprocess.run(argv, env=env, cwd=cwd, capture_output=True, text=True, timeout=60)
+    told = command.ran(arguments, kept | variables, folder=cwd)
+    return subprocess.CompletedProcess(told.args, told.returncode, told.stdout.decode(), told.stderr.decode())
 
 
 @pytest.mark.parametrize("command", COMMANDS)

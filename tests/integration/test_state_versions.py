@@ -34,8 +34,8 @@ from tests.support.wait import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anyio, pytest.mark.timeout(600)]
 
-TODAY = ("-m", "services.cli")
-TOMORROW = ("-m", "tests.support.tomorrow")
+TODAY = ("services.cli",)
+TOMORROW = ("tests.support.tomorrow",)
 PARTITIONS = range(TOPICS[TICKETS].partitions)
 SOON_S = 120.0
 
@@ -61,7 +61,8 @@ class Worker:
 
     def __init__(self, environment: dict[str, str], log: Path, program: tuple[str, ...]) -> None:
         self.port = free_port()
-        self.service = Service("metrics", environment | {"DESKPULSE_METRICS_PORT": str(self.port)}, log, program)
+        own = {"DESKPULSE_METRICS_PORT": str(self.port)}
+        self.service = Service("metrics", environment | own, log, program, fresh=program == TOMORROW)
 
     def probe(self) -> tuple[int, str]:
         """Status and text of /readyz; 0 while nobody listens."""
@@ -141,7 +142,7 @@ async def test_versions_are_rewritten_held_back_refused_and_taken_back(
     # It is rewritten while events come, by workers that are killed: after some tickets, and after all of them.
     await sent(1)
     for point in ("Rewriting.do:after", "Rewriting.done:before"):
-        mortal = start("one", ("-m", "tests.support.mortal", point, ""))
+        mortal = start("one", ("tests.support.mortal", point, ""))
         await eventually(lambda mortal=mortal: not mortal.service.running, f"killed at {point}", timeout_s=SOON_S)
         assert min(oldest for oldest, _ in await spans(redis)) == 0, "nobody says that it is done"
     await redis.delete(READERS_KEY)  # of killed ones: it would take a minute until they are forgotten

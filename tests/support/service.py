@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.support.forked import Forked, Fresh
 from tests.support.wait import until
 
 
@@ -20,18 +19,19 @@ class Service:
         name: str,
         environment: Mapping[str, str],
         log: Path,
-        program: Sequence[str] = ("-m", "services.cli"),
+        program: Sequence[str] = ("services.cli",),
+        *,
+        fresh: bool = False,
     ) -> None:
+        """``program`` is a module and its arguments; the name follows. ``fresh`` is for one that changes what others
+        import."""
         self.name = name
         self._log = log
-        with log.open("ab") as sink:
-            self._begins = sink.tell()
-            self._process = subprocess.Popen(
-                [sys.executable, *program, name],
-                env={**os.environ, **environment},
-                stdout=sink,
-                stderr=sink,
-            )
+        log.touch()
+        self._begins = log.stat().st_size
+        module, *arguments = program
+        begun = Fresh if fresh else Forked
+        self._process = begun(module, [*arguments, name], {**os.environ, **environment}, out=log)
 
     @property
     def running(self) -> bool:
@@ -39,12 +39,12 @@ class Service:
 
     def kill(self) -> None:
         """SIGKILL: no handler runs, nothing is flushed."""
-        self._process.kill()
+        self._process.send(signal.SIGKILL)
         self._process.wait(10)
 
     def terminate(self) -> None:
         """SIGTERM."""
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send(signal.SIGTERM)
 
     def stop(self, grace_s: float = 15.0) -> int:
         """SIGTERM, and the exit code."""
@@ -55,7 +55,9 @@ class Service:
     def ended(self, grace_s: float = 15.0) -> int:
         """The exit code, once it has ended."""
         until(lambda: not self.running, f"{self.name} has stopped", timeout_s=grace_s)
-        return self._process.returncode
+        code = self._process.poll()
+        assert code is not None
+        return code
 
     def said(self) -> str:
         """Its log so far, with that of its predecessors under the same name."""
