@@ -41,7 +41,7 @@ _WIDTH: Final = 110
 def main() -> None:
     """Prints the module."""
     rng = Random(1)
-    samples = list(_samples(rng))
+    samples: list[bytes | bytearray | memoryview] = list(_samples(rng))
     rng.shuffle(samples)
     text = b85encode(train_dictionary(SIZE, samples).as_bytes()).decode()
     lines = [text[at : at + _WIDTH] for at in range(0, len(text), _WIDTH)]

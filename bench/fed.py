@@ -31,6 +31,7 @@ from services.metrics.worker import Worker
 from services.operate import garbage
 from services.operate.health import Health
 from services.state import client
+from services.state.forms import Forms
 from services.state.recompute import Recomputes
 from services.stream.record import Record
 
@@ -100,6 +101,7 @@ async def fed(world: World, document: Document) -> AsyncIterator[Fed]:
         Meters(CollectorRegistry()),
         Health(),
         Recomputes(writer, writer),
+        Forms(writer, "metrics", Health()),
     )
     garbage.settle()
     running = asyncio.create_task(worker.run(stop))

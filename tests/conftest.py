@@ -72,7 +72,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`-m "not kafka"` leaves out whatever uses one of the fixtures; nobody has to remember the mark. Files that wait
     for brokers and processes come first: a long one at the end would leave the other workers without anything to do."""
-    items.sort(key=lambda item: (item.path.name not in _LONG, item.path.parent.name not in _WAITING))
+    rank = {name: place for place, name in enumerate(_LONG)}
+    items.sort(key=lambda item: (rank.get(item.path.name, len(rank)), item.path.parent.name not in _WAITING))
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         for mark, fixture in (("kafka", "kafka"), ("redis", "redis_server")):

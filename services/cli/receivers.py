@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -116,8 +116,9 @@ def listen(
     if timer is not None:
         timer.daemon = True
         timer.start()
-    with suppress(KeyboardInterrupt):
-        listener.run()
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell that starts it in the background has SIGINT ignored
+        signal.signal(number, lambda *_: listener.stop())
+    listener.run()
     if count is not None and right < count:
         raise typer.Exit(1)
 

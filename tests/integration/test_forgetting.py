@@ -29,6 +29,7 @@ from services.metrics.store import RedisStore
 from services.metrics.worker import Worker
 from services.operate.health import Health
 from services.state import client
+from services.state.forms import Forms
 from services.state.partitions import Partitions
 from services.state.recompute import Recomputes
 from services.stream.consumer import BatchConsumer
@@ -119,7 +120,9 @@ async def desk(kafka: Kafka, redis_db: str, tmp_path: Path) -> AsyncIterator[Des
     meters = Meters(CollectorRegistry())
     outbox = Outbox(writer, producer, SLA, meters.outbox, structlog.get_logger("test"))
     consumer = BatchConsumer(connection, TICKETS, "forgetting", session_timeout_s=6, instance_id="test")
-    worker = Worker(consumer, RedisStore(writer), plan, producer, outbox, meters, Health(), Recomputes(writer, writer))
+    forms = Forms(writer, "metrics", Health())
+    recomputes = Recomputes(writer, writer)
+    worker = Worker(consumer, RedisStore(writer), plan, producer, outbox, meters, Health(), recomputes, forms)
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(stop))
     found = Desk(kafka.bootstrap, redis_db, meters)

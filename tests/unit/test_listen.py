@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import threading
 from pathlib import Path
 
 import httpx
+import pytest
 from typer.testing import CliRunner
 
 from schemas import standard_webhook
@@ -15,6 +18,7 @@ from services import clock
 from services.cli.app import app
 from services.cli.listen import Heard, Listener, heard
 from services.embedded.port import free_port
+from tests.support.forked import Forked
 from tests.support.wait import until
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
@@ -62,7 +66,7 @@ def test_a_forged_one_is_answered_401_and_a_right_one_204() -> None:
 
 
 def test_the_command_ends_when_it_heard_enough_and_takes_the_secrets_of_the_configuration(tmp_path: Path) -> None:
-    file, port, told = tmp_path / "deskpulse.yaml", free_port(), []
+    file, port = tmp_path / "deskpulse.yaml", free_port()
     url = f"http://127.0.0.1:{port}/"
     receiver = {"webhook": {"url": url, "secrets": [SECRET], "allow_private": True}}
     file.write_text(json.dumps({"receivers": {"leads": receiver}}))
@@ -76,8 +80,8 @@ def test_the_command_ends_when_it_heard_enough_and_takes_the_secrets_of_the_conf
         f"--config={file}",
         "--json",
     ]
-    thread = threading.Thread(target=lambda: told.append(CliRunner().invoke(app, arguments)))
-    thread.start()
+    out, err = tmp_path / "out", tmp_path / "err"
+    process = Forked("services.cli", arguments, dict(os.environ), out=out, err=err)
 
     def answered() -> bool:
         body = json.dumps(ALERT).encode()
@@ -86,12 +90,22 @@ def test_the_command_ends_when_it_heard_enough_and_takes_the_secrets_of_the_conf
         except httpx.TransportError:
             return False
 
-    until(answered, "the command listens")
-    thread.join(20)
-    [result] = told
-    assert result.exit_code == 0, result.output
-    line = json.loads(result.stdout.splitlines()[0])
+    until(answered, "the command listens", timeout_s=30)
+    assert process.wait(20) == 0, err.read_text()
+    line = json.loads(out.read_text().splitlines()[0])
     assert (line["outcome"], line["body"]["alert"]["title"]) == ("accepted", "Broken")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_well_when_asked_to(tmp_path: Path, number: signal.Signals) -> None:
+    file, out = tmp_path / "deskpulse.yaml", tmp_path / "out"
+    receiver = {"webhook": {"url": "http://127.0.0.1:9/", "secrets": [SECRET], "allow_private": True}}
+    file.write_text(json.dumps({"receivers": {"leads": receiver}}))
+    command = ["receivers", "listen", "--port=0", f"--config={file}"]
+    process = Forked("services.cli", command, dict(os.environ), out=out)
+    until(lambda: out.is_file() and "listening on" in out.read_text(), "it listens", timeout_s=30)
+    process.send(number)
+    assert process.wait(20) == 0, out.read_text()
 
 
 def test_without_a_webhook_receiver_or_with_a_taken_port_it_says_so_in_one_line(tmp_path: Path) -> None:
