@@ -197,6 +197,7 @@ def test_the_link_of_a_message_leads_to_its_alert_and_says_what_became_of_it(lin
     expect(page.locator(".alert.sought", has_text="s-1")).to_be_focused()
     answered(line, "s-1")
     until(lambda: known("resolved"), "the alert is over", timeout_s=30)
+    expect(page.locator(".alert.sought")).to_have_count(0, timeout=20_000)
     page.reload()
     expect(page.locator("#sought")).to_contain_text("Over since")
     expect(page.locator("#sought")).to_contain_text("s-1")

@@ -33,11 +33,9 @@ from services.embedded.port import free_port
 from services.kpi.catalogue import KPIS
 from services.stream.producer import Connection
 from tests.support.desk import arrivals, disorder
-from tests.support.kafka import Kafka
 from tests.support.ledger import PERCENTILES, Ledger, Rows
 from tests.support.passage import applied, produced
 from tests.support.service import Service
-from tests.support.topics import renewed
 from tests.support.wait import eventually, until
 
 EVENTS = int(os.environ.get("DESKPULSE_ORACLE_EVENTS") or 6000)
@@ -77,15 +75,6 @@ windows: [15m, 1h, 24h, 7d, 28d, 90d]
 """
 DOCUMENT = yaml.safe_load(CONFIG)
 ALL = "all"
-
-
-@pytest.fixture
-async def connection(kafka: Kafka) -> Connection:
-    if not kafka.can_create_topics:
-        pytest.skip(f"{kafka.kind} cannot create topics")
-    found = Connection(kafka.bootstrap)
-    await renewed(found)
-    return found
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,9 @@ from schemas.topics import TICKETS, TOPICS
 from services import clock
 from services.kpi.reader import KpiReader
 from services.kpi.window import resolutions
-from services.state import client
 from services.state.partitions import Partitions
 from services.stream.producer import Connection, Producer
 from services.stream.record import Outgoing
-from tests.support.kafka import Kafka
 from tests.support.lives import arrivals
 from tests.support.oracle import kpis, told
 from tests.support.passage import applied, produced
@@ -40,22 +38,6 @@ segments: [[channel], [team], [priority], [agent], [team, priority]]
 windows: [15m, 1h, 24h, 7d]
 """
 SEGMENTS = ["all", "channel:email", "team:support", "priority:none", "priority:high", "team:billing,priority:urgent"]
-
-
-@pytest.fixture
-async def connection(kafka: Kafka) -> Connection:
-    if not kafka.can_create_topics:
-        pytest.skip(f"{kafka.kind} cannot create topics")
-    found = Connection(kafka.bootstrap)
-    await renewed(found)
-    return found
-
-
-@pytest.fixture
-async def redis(redis_db: str) -> AsyncIterator[Any]:
-    found = client.reader(redis_db)
-    yield found
-    await found.aclose()
 
 
 @pytest.fixture

@@ -26,7 +26,6 @@ from services.config.document import load
 from services.operate.health import Health
 from services.state import client
 from services.stream.producer import Connection
-from tests.integration.test_metrics_worker import connection, redis  # noqa: F401  (fixtures)
 from tests.support.passage import produced
 from tests.support.service import Service
 from tests.support.wait import eventually
@@ -82,8 +81,8 @@ async def api(redis_db: str, tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncC
 
 
 async def test_open_tickets_get_the_promises_of_now_through_a_kill_and_no_breach_is_dated_back(
-    connection: Connection,  # noqa: F811
-    redis: Any,  # noqa: F811
+    connection: Connection,
+    redis: Any,
     redis_db: str,
     api: tuple[httpx.AsyncClient, Callable[[], None]],
     tmp_path: Path,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,13 @@ from schemas.topics import TICKETS, TOPICS
 from services import clock
 from services.cli.app import app
 from services.embedded.port import free_port
-from services.state import client
 from services.state.survey import survey
 from services.stream.producer import Connection
 from tests.integration.test_metrics_worker import CONFIG, compare
-from tests.support.kafka import Kafka
 from tests.support.lives import arrivals
 from tests.support.older import age_redis
 from tests.support.passage import applied, produced
 from tests.support.service import Service
-from tests.support.topics import renewed
 from tests.support.wait import eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anyio, pytest.mark.timeout(600)]
@@ -38,22 +35,6 @@ TODAY = ("services.cli",)
 TOMORROW = ("tests.support.tomorrow",)
 PARTITIONS = range(TOPICS[TICKETS].partitions)
 SOON_S = 120.0
-
-
-@pytest.fixture
-async def connection(kafka: Kafka) -> Connection:
-    if not kafka.can_create_topics:
-        pytest.skip(f"{kafka.kind} cannot create topics")
-    found = Connection(kafka.bootstrap)
-    await renewed(found)
-    return found
-
-
-@pytest.fixture
-async def redis(redis_db: str) -> AsyncIterator[Any]:
-    found = client.reader(redis_db)
-    yield found
-    await found.aclose()
 
 
 class Worker:

@@ -1,6 +1,6 @@
 // The live board.
 
-import { element, keep, link, set, sparkline, text } from "./draw.js";
+import { element, keep, link, set, sparkline, text, unfold } from "./draw.js";
 import { Line } from "./line.js";
 import { ask, Refused, send } from "./session.js";
 import { amount, clock, difference, instant, second, spoken } from "./words.js";
@@ -106,7 +106,7 @@ const promise = (timer) => `${spoken(timer.metric)} of ${timer.source} ${timer.t
 function group(name, told) {
   text(by(`${name}-count`), `${told.timers.length}${told.more ? " and more" : ""}`);
   by(`${name}-empty`).hidden = told.timers.length > 0;
-  keep(by(`${name}-list`), told.timers, named, makeTimer, fillTimer);
+  unfold(by(`${name}-list`), told.timers, named, makeTimer, fillTimer).then(count);
 }
 
 function makeTimer() {
@@ -160,10 +160,10 @@ function alerts(told) {
   const open = told.alerts;
   text(by("alerts-count"), open.length ? `${open.length}${told.more ? " and more" : ""}` : "");
   by("alerts-empty").hidden = open.length > 0;
-  keep(by("alert-list"), open, (alert) => alert.alert_id, makeAlert, fillAlert);
+  const there = unfold(by("alert-list"), open, (alert) => alert.alert_id, makeAlert, fillAlert);
   by("wins-empty").hidden = told.wins.length > 0;
   keep(by("win-list"), told.wins, (win) => win.alert_id, makeWin, fillWin);
-  if (sought) seek();
+  if (sought) there.then(seek);
 }
 
 // A message links to the board with the alert that it is about: ?alert=….
@@ -173,6 +173,7 @@ let sought = query.get("alert");
 async function seek() {
   const wanted = sought;
   sought = null;
+  if (!wanted) return;
   const found = [...by("alert-list").children, ...by("win-list").children].find((made) => made.alert.alert_id === wanted);
   if (found) {
     found.classList.add("sought");

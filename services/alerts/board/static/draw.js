@@ -51,6 +51,22 @@ export function keep(list, items, key, make, update) {
   list.kept = kept;
 }
 
+const SCREENFUL = 25;
+
+const idle = window.requestIdleCallback ?? ((then) => setTimeout(then, 100)); // Safari has none
+
+/** As `keep`. A list that is long and new shows its first screenful at once, and the rest when nothing else waits to be
+ *  shown. Resolves when all is there. */
+export async function unfold(list, items, ...how) {
+  const turn = (list.turn = (list.turn ?? 0) + 1);
+  if (items.length > SCREENFUL && (list.kept?.size ?? 0) < SCREENFUL) {
+    keep(list, items.slice(0, SCREENFUL), ...how);
+    await new Promise((rests) => idle(rests, { timeout: 1000 }));
+    if (list.turn !== turn) return;
+  }
+  keep(list, items, ...how);
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 export function svg(name, attributes = {}, ...children) {
