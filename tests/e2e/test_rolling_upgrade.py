@@ -167,8 +167,8 @@ def test_every_replica_is_replaced_and_nobody_notices(fleet: Fleet, kafka: Kafka
 
     tickets = desk.opened.keys()
     try:
-        until(lambda: created(fleet) >= len(tickets), "every ticket is counted", timeout_s=30)
-        until(lambda: heard(board) >= desk.broken | unanswered(desk), "every breach is on the board", timeout_s=30)
+        until(lambda: created(fleet) >= len(tickets), "every ticket is counted", timeout_s=120)
+        until(lambda: heard(board) >= desk.broken | unanswered(desk), "every breach is on the board", timeout_s=120)
     finally:
         board.stop()
         balancer.stop()
